@@ -1,0 +1,141 @@
+"""The wire format: a chunk of records to the bytes of a request, the bytes of an answer to its envelope."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any, Final
+
+import cattrs
+import orjson
+from attrs import field, frozen
+
+from asyncimport.admission import Wire, rejection
+from asyncimport.batch import Batch, Positions
+from asyncimport.chunker import Chunk
+from asyncimport.fields import At
+from asyncimport.outcome import Rejected
+
+BATCH_ID: Final = range(-(2**63), 2**63)
+
+
+@frozen(kw_only=True)
+class Encoder:
+    """Turns the chunks of one run into batches whose bodies are at most `max_bytes`.
+
+    One `orjson.dumps` a batch. Only a payload that is too large is encoded a second time, in halves. A record that
+    cannot be encoded, or is too large alone, is rejected; it never takes its neighbours with it.
+    """
+
+    public_params: dict[str, Any]
+    max_bytes: int
+    #: Looks again at a record the encoder refused: its repaired wire form, or the rejection with every problem.
+    recheck: Callable[[Wire, int], Wire | Rejected]
+    numbers: Iterator[int] = field(factory=count)
+
+    def encode(self, chunk: Chunk) -> Iterator[Batch | Rejected]:
+        """Yield the batches and the rejections of a chunk; each of its records is in exactly one of them."""
+        try:
+            body = self._dumps(chunk.wires)
+        except TypeError:  # orjson.JSONEncodeError is one
+            yield from self._encode_each(chunk)
+            return
+        if len(body) <= self.max_bytes:
+            yield Batch(number=next(self.numbers), positions=chunk.positions, body=body)
+        elif len(chunk.wires) == 1:
+            yield self._too_large(chunk.positions[0], len(body))
+        else:
+            middle = len(chunk.wires) // 2
+            yield from self.encode(_part(chunk, slice(None, middle)))
+            yield from self.encode(_part(chunk, slice(middle, None)))
+
+    def _encode_each(self, chunk: Chunk) -> Iterator[Batch | Rejected]:
+        """Find the records that cannot be encoded, then encode the others together."""
+        good: list[Wire] = []
+        positions: list[int] = []
+        for wire, position in zip(chunk.wires, chunk.positions, strict=True):
+            checked = self._checked(wire, position)
+            if isinstance(checked, Rejected):
+                yield checked
+            else:
+                good.append(checked)
+                positions.append(position)
+        if good:
+            yield from self.encode(Chunk(wires=good, positions=Positions.of(positions)))
+
+    def _checked(self, wire: Wire, position: int) -> Wire | Rejected:
+        try:
+            orjson.dumps(wire)
+        except TypeError:
+            checked = self.recheck(wire, position)
+            if isinstance(checked, Rejected):
+                return checked
+        else:
+            return wire
+        try:
+            orjson.dumps(checked)
+        except TypeError as error:
+            problem = At(f"data[{position}]").named("a record that JSON cannot carry", str(error))
+            return rejection(position, [problem])
+        return checked
+
+    def _dumps(self, wires: list[Wire]) -> bytes:
+        return orjson.dumps({"publicParams": self.public_params, "data": wires})
+
+    def _too_large(self, position: int, size: int) -> Rejected:
+        rule = f"too_large: one record must fit into max_batch_bytes={self.max_bytes:,}"
+        return rejection(position, [At(f"data[{position}]").named(f"a payload of {size:,} bytes", rule)])
+
+
+def _part(chunk: Chunk, which: slice) -> Chunk:
+    return Chunk(wires=chunk.wires[which], positions=chunk.positions[which])
+
+
+@frozen(kw_only=True)
+class Envelope:
+    """The documented answer: `code` decides; `data` is the import batch id where the resource has one (E)."""
+
+    code: str
+    errorCode: str = ""  # noqa: N815 -- the wire name
+    msg: str = ""
+    data: Any = None
+
+    @property
+    def batch_id(self) -> int | None:
+        """`data` when it is an integer of 64 bits, else None: a success without a usable id is still a success."""
+        return self.data if type(self.data) is int and self.data in BATCH_ID else None
+
+
+def _text(value: object, _kind: object) -> str:
+    """Text as it is, whole numbers as their digits (B31); cattrs itself would make text of anything."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise TypeError("no text")
+
+
+_converter = cattrs.Converter(detailed_validation=False)
+_converter.register_structure_hook(str, _text)
+
+
+def decode_envelope(body: bytes) -> Envelope | None:
+    """Read an answer; None for whatever is not the documented envelope: no JSON, no object, no `code`."""
+    answer = decode_object(body)
+    if answer is None:
+        return None
+    known = {name: answer[name] for name in ("code", "data") if name in answer}
+    words = {name: answer[name] for name in ("errorCode", "msg") if isinstance(answer.get(name), str)}
+    try:
+        return _converter.structure(known | words, Envelope)
+    except (cattrs.BaseValidationError, TypeError, ValueError, KeyError):
+        return None
+
+
+def decode_object(body: bytes) -> dict[str, Any] | None:
+    """Read a JSON object; None for anything else. orjson bounds depth and refuses NaN, invalid UTF-8 and a BOM."""
+    try:
+        answer = orjson.loads(body)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None

@@ -1,0 +1,56 @@
+"""Whether there is a platform behind the base URL, and whether it still takes anything. Two bounds on patience.
+
+Until the address gave one documented envelope, it may simply be wrong: what waiting cannot heal (a certificate, a
+redirect, a path that is not there) ends the run at once, everything else after `first_contact_s`. Afterwards the
+platform is known, and only a long time without any success ends the run.
+"""
+
+from __future__ import annotations
+
+from attrs import define
+
+from asyncimport.errors import AsyncImportError, ConfigError, UploadStalled
+from asyncimport.policy import DispatchPolicy
+from asyncimport.verdict import Happened, Verdict
+
+
+@define
+class Contact:
+    """What a client knows of the platform at its base URL."""
+
+    host: str
+    is_made: bool = False
+    first_tried_at: float | None = None
+    #: When attempts began to fail, after the last accepted batch; None while nothing fails.
+    failing_since: float | None = None
+
+    def started(self, now: float) -> None:
+        """Book the start of an attempt."""
+        if self.first_tried_at is None:
+            self.first_tried_at = now
+
+    def judge(self, verdict: Verdict, now: float, policy: DispatchPolicy) -> AsyncImportError | None:
+        """Book a verdict; return the reason to give up, if there is one."""
+        self.is_made |= verdict.is_contact
+        if verdict.happened is Happened.ACCEPTED:
+            self.failing_since = None
+            return None
+        if self.failing_since is None:
+            self.failing_since = now
+        if verdict.happened in (Happened.NOT_SENT, Happened.UNKNOWN) and not self.is_made:
+            return self._before_contact(verdict, now, policy.first_contact_s)
+        if now - self.failing_since >= policy.stall_s:
+            return UploadStalled(
+                f"{self.host} has accepted nothing for {now - self.failing_since:,.0f} s; last: {verdict.detail}. "
+                "What is undecided is unsent or unconfirmed: run the import again when the platform is back"
+            )
+        return None
+
+    def _before_contact(self, verdict: Verdict, now: float, patience_s: float | None) -> ConfigError | None:
+        tried_s = now - (self.first_tried_at if self.first_tried_at is not None else now)
+        if not verdict.is_misconfigured and (patience_s is None or tried_s < patience_s):
+            return None
+        return ConfigError(
+            f"{self.host} has never answered as the platform does, in {tried_s:,.0f} s; last: {verdict.detail}. "
+            "Check the base URL, the network and the certificate"
+        )

@@ -1,0 +1,258 @@
+"""What became of records: five outcomes, the tally that adds them up, and the report.
+
+Every record read ends in exactly one outcome, and at every moment
+`read = accepted + rejected + unconfirmed + unsent + skipped + in_progress`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from typing import Any, Final, assert_never
+
+import attrs
+from attrs import define, field, frozen
+
+from asyncimport.batch import Positions
+from asyncimport.errors import IncompleteImport
+from asyncimport.fields import Problem
+
+#: Rejections listed in a report, and reasons counted apart: a report stays small whatever the input.
+FIRST_REJECTIONS: Final = 20
+MAX_REASONS: Final = 100
+OTHER_REASONS: Final = "other reasons"
+
+
+@frozen(kw_only=True)
+class _Outcome:
+    positions: Positions
+    batch_id: int | None = None
+    attempts: int = 0
+    reason: str = ""
+
+    @property
+    def count(self) -> int:
+        """Records settled by this outcome."""
+        return len(self.positions)
+
+
+@frozen(kw_only=True)
+class Accepted(_Outcome):
+    """The platform answered success for the batch; `batch_id` is its import batch id where it gives one."""
+
+
+@frozen(kw_only=True)
+class Rejected(_Outcome):
+    """Refused: by validation here (`problems`, one record, 0 attempts) or by the platform (`code`, `message`)."""
+
+    problems: tuple[Problem, ...] = ()
+    #: The line of the source the record began on, where the source has lines.
+    line: int | None = None
+    code: str | None = None
+    #: The platform's words: escaped, cut to 200 characters, without what they echo of the request.
+    message: str = ""
+
+    def __str__(self) -> str:
+        where = f"record {self.positions[0]}" if self.count == 1 else f"{self.count} records"
+        if self.line is not None:
+            where += f" (line {self.line})"
+        return f"{where}: {'; '.join(map(str, self.problems)) or self.message or self.reason}"
+
+
+@frozen(kw_only=True)
+class Unconfirmed(_Outcome):
+    """Sent, and no trustworthy answer came within the policy: the platform may or may not have the records."""
+
+
+@frozen(kw_only=True)
+class Unsent(_Outcome):
+    """Not sent, because the run stopped first."""
+
+
+@frozen(kw_only=True)
+class Skipped(_Outcome):
+    """Dropped by the user's own wish."""
+
+
+BatchOutcome = Accepted | Rejected | Unconfirmed | Unsent | Skipped
+
+
+@frozen(kw_only=True)
+class FirstRejection:
+    """One of the first rejections of a run: the position of the record (from 0), its line if any, and why."""
+
+    position: int
+    reason: str
+    line: int | None = None
+    detail: str = ""
+
+
+@frozen(kw_only=True)
+class ImportReport:
+    """What an import did: records by outcome, requests, bytes and time. Holds no record and no secret."""
+
+    resource: str
+    run_id: str
+    read: int
+    accepted: int
+    rejected: int
+    unconfirmed: int
+    unsent: int
+    skipped: int
+    #: Read and not yet settled; 0 in the report of a run that has ended.
+    in_progress: int
+    #: Batches formed, and of them the import batch ids the platform gave, packed 8 bytes each, in order of acceptance.
+    batches: int
+    batch_ids: array[int] = field(repr=False)
+    #: Requests started, and those of them that repeated a batch.
+    attempts: int
+    retries: int
+    #: Records sent again after an attempt that was not answered to be trusted: at most so many duplicates.
+    possible_duplicates: int
+    bytes_sent: int
+    elapsed_s: float
+    records_per_s: float
+    rejected_by_reason: Mapping[str, int]
+    first_rejections: tuple[FirstRejection, ...]
+    #: The lowest position that is neither accepted, rejected nor skipped; None when there is none.
+    resume_from: int | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every record read was accepted or skipped."""
+        return self.read == self.accepted + self.skipped
+
+    def raise_if_incomplete(self) -> None:
+        """Do nothing when `ok`.
+
+        Raises:
+            IncompleteImport: some records were rejected, or are unconfirmed, unsent or in progress; it carries the report.
+        """
+        if not self.ok:
+            error = IncompleteImport(f"not every record was accepted: {self._counts()}")
+            error.report = self
+            raise error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field as plain JSON values, and `ok`."""
+        plain = attrs.asdict(self, recurse=False)
+        plain["batch_ids"] = self.batch_ids.tolist()
+        plain["rejected_by_reason"] = dict(self.rejected_by_reason)
+        plain["first_rejections"] = [attrs.asdict(first) for first in self.first_rejections]
+        return plain | {"ok": self.ok}
+
+    def _counts(self) -> str:
+        names = ("accepted", "rejected", "unconfirmed", "unsent", "skipped", "in_progress")
+        counts = [f"{getattr(self, name):,} {name.replace('_', ' ')}" for name in names if getattr(self, name)]
+        return f"{self.read:,} read = {' + '.join(counts) or '0 of anything'}"
+
+    def __str__(self) -> str:
+        ids = f", {len(self.batch_ids):,} batch ids" if self.batch_ids else ""
+        lines = [
+            f"{self.resource}: {self._counts()}",
+            f"  {self.batches:,} batches{ids}, {self.attempts:,} requests ({self.retries:,} retries), {self.bytes_sent:,} bytes",
+            f"  {self.elapsed_s:.2f} s, {self.records_per_s:,.0f} records/s",
+        ]
+        if self.possible_duplicates:
+            lines.append(f"  {self.possible_duplicates:,} records may be there twice (sent again after no answer)")
+        lines += [f"  rejected {count:,} x {reason}" for reason, count in self.rejected_by_reason.items()]
+        lines += [f"    {_where(first)}: {first.detail}" for first in self.first_rejections]
+        if self.resume_from is not None:
+            lines.append(f"  not settled from record {self.resume_from:,} on")
+        return "\n".join(lines)
+
+
+def _where(first: FirstRejection) -> str:
+    return f"record {first.position:,}" if first.line is None else f"record {first.position:,} (line {first.line:,})"
+
+
+@define(kw_only=True)
+class Tally:
+    """Adds up one run as it goes; `report` is true at every moment."""
+
+    resource: str
+    run_id: str
+    started_at: float
+    read: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    unconfirmed: int = 0
+    unsent: int = 0
+    skipped: int = 0
+    in_progress: int = 0
+    batches: int = 0
+    batch_ids: array[int] = field(factory=lambda: array("q"))
+    attempts: int = 0
+    retries: int = 0
+    possible_duplicates: int = 0
+    bytes_sent: int = 0
+    resume_from: int | None = None
+    _reasons: dict[str, int] = field(factory=dict)
+    _first: list[FirstRejection] = field(factory=list)
+
+    def add_read(self, count: int) -> None:
+        """Count records that came from the source: they are in progress until an outcome settles them."""
+        self.read += count
+        self.in_progress += count
+
+    def settle(self, outcome: BatchOutcome) -> None:
+        """Count an outcome: its records leave `in_progress`."""
+        count = outcome.count
+        self.in_progress -= count
+        match outcome:
+            case Accepted():
+                self.accepted += count
+                if outcome.batch_id is not None:
+                    self.batch_ids.append(outcome.batch_id)
+            case Rejected():
+                self.rejected += count
+                self._count_rejection(outcome)
+            case Unconfirmed():
+                self.unconfirmed += count
+                self._leave_open(outcome.positions)
+            case Unsent():
+                self.unsent += count
+                self._leave_open(outcome.positions)
+            case Skipped():
+                self.skipped += count
+            case _:
+                assert_never(outcome)
+
+    def _leave_open(self, positions: Positions) -> None:
+        if self.resume_from is None or positions[0] < self.resume_from:
+            self.resume_from = positions[0]
+
+    def _count_rejection(self, outcome: Rejected) -> None:
+        known = outcome.reason in self._reasons or len(self._reasons) < MAX_REASONS
+        reason = outcome.reason if known else OTHER_REASONS
+        self._reasons[reason] = self._reasons.get(reason, 0) + outcome.count
+        for position in outcome.positions[: FIRST_REJECTIONS - len(self._first)]:
+            detail = "; ".join(map(str, outcome.problems)) or outcome.message or outcome.reason
+            first = FirstRejection(position=position, reason=outcome.reason, line=outcome.line, detail=detail)
+            self._first.append(first)
+
+    def report(self, now: float) -> ImportReport:
+        """The report as of `now` (the clock of `started_at`)."""
+        elapsed_s = now - self.started_at
+        return ImportReport(
+            resource=self.resource,
+            run_id=self.run_id,
+            read=self.read,
+            accepted=self.accepted,
+            rejected=self.rejected,
+            unconfirmed=self.unconfirmed,
+            unsent=self.unsent,
+            skipped=self.skipped,
+            in_progress=self.in_progress,
+            batches=self.batches,
+            batch_ids=self.batch_ids[:],
+            attempts=self.attempts,
+            retries=self.retries,
+            possible_duplicates=self.possible_duplicates,
+            bytes_sent=self.bytes_sent,
+            elapsed_s=elapsed_s,
+            records_per_s=self.accepted / elapsed_s if elapsed_s > 0 else 0.0,
+            rejected_by_reason=dict(self._reasons),
+            first_rejections=tuple(self._first),
+            resume_from=self.resume_from,
+        )

@@ -1,0 +1,91 @@
+"""What to do after an attempt that was not accepted: wait, renew the token, or settle the batch. Pure decisions."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final
+
+import backoff
+from attrs import frozen
+
+from asyncimport.batch import Batch
+from asyncimport.policy import OnUnknown, RetryPolicy
+from asyncimport.verdict import Happened, Verdict
+
+#: The bound has long reached its cap by then; it only keeps the sum short for an outage of days.
+_MAX_STEPS: Final = 16
+
+
+@frozen(kw_only=True)
+class Wait:
+    """Send the same bytes again after `delay_s`; the shared pause may make it longer."""
+
+    delay_s: float
+
+
+@frozen
+class Renew:
+    """Have the token renewed, then send again."""
+
+
+@frozen
+class Reject:
+    """The platform refuses the content."""
+
+
+@frozen
+class GiveUp:
+    """The attempts are used up, or the user parks what is unknown: the batch ends unconfirmed."""
+
+
+@frozen
+class Accept:
+    """Done."""
+
+
+Step = Accept | Wait | Renew | Reject | GiveUp
+
+
+def count_attempt(batch: Batch, verdict: Verdict) -> bool:
+    """Book an attempt on its batch; True when it is the free one (a stale connection, once a batch)."""
+    free = verdict.is_stale and not batch.free_retry_used
+    batch.last_fault = verdict.reason
+    match verdict.happened:
+        case Happened.UNKNOWN:
+            batch.unanswered += 1
+            batch.unrepeated += 1
+            batch.counted += not free
+            batch.not_sent = 0
+        case Happened.NOT_SENT:
+            batch.not_sent += 1
+        case _:
+            batch.not_sent = 0
+    batch.free_retry_used |= free
+    return free
+
+
+def decide(batch: Batch, verdict: Verdict, retry: RetryPolicy, on_unknown: OnUnknown, *, free: bool) -> Step:
+    """What to do with a batch after an attempt already booked by `count_attempt`."""
+    match verdict.happened:
+        case Happened.ACCEPTED:
+            return Accept()
+        case Happened.REFUSED:
+            return Reject()
+        case Happened.AUTH:
+            return Renew()
+        case Happened.THROTTLED:
+            return Wait(delay_s=0.0)  # the gate keeps everybody back
+        case Happened.NOT_SENT:
+            return Wait(delay_s=jittered_s(batch.not_sent, retry))
+        case Happened.UNKNOWN if on_unknown == "park" or batch.counted >= retry.max_attempts:
+            return GiveUp()
+        case Happened.UNKNOWN:
+            return Wait(delay_s=0.0 if free else jittered_s(batch.counted, retry))
+
+
+def jittered_s(step: int, retry: RetryPolicy) -> float:
+    """The wait before the repeat number `step` (from 1): full jitter, so that no two clients wake together."""
+    bounds = backoff.expo(base=2, factor=retry.base_s, max_value=retry.cap_s)
+    next(bounds)  # the first yield primes the generator
+    bound_s = next(islice(bounds, min(step, _MAX_STEPS) - 1, None))
+    return max(retry.floor_s, backoff.full_jitter(bound_s))

@@ -1,0 +1,168 @@
+"""From an attempt to what happened, in one place. It knows nothing of retries: `retry.py` decides what to do.
+
+| attempt                                                       | happened  |
+|---------------------------------------------------------------|-----------|
+| no answer, nothing left                                       | NOT_SENT  |
+| no answer, something may have left                            | UNKNOWN   |
+| 429; 503 with Retry-After; an envelope with a throttle mark   | THROTTLED |
+| 401; 403 with an envelope                                     | AUTH      |
+| 413                                                           | REFUSED, too large |
+| 200, 201 with an envelope                                     | by its code |
+| 400, 422 with a JSON object                                   | REFUSED, or by its code |
+| any other 4xx with an envelope, but 404 405 408 409 410 415 425 | by its code, never ACCEPTED |
+| everything else: 1xx 2xx 3xx 5xx 6xx, HTML, a broken body     | UNKNOWN   |
+
+Which HTTP status carries which code is not documented (?), so the status decides where HTTP gives it a meaning of its
+own, and the code decides elsewhere. Only 200 and 201 are listed (E) and can accept a batch.
+"""
+
+from __future__ import annotations
+
+import re
+from email.utils import parsedate_to_datetime
+from enum import Enum, auto
+from typing import Final
+
+from attrs import evolve, frozen
+
+from asyncimport.attempt import MISCONFIGURED, Answer, Attempt, NoAnswer
+from asyncimport.codec import Envelope, decode_envelope, decode_object
+from asyncimport.policy import DispatchPolicy, Meaning
+
+#: Digits of a Retry-After that can be meant: 115 days. Longer ones are ignored, like every other malformed value.
+_DELTA_SECONDS: Final = re.compile(r"[0-9]{1,7}")
+_ACCEPTING: Final = frozenset({200, 201})
+_REFUSING: Final = frozenset({400, 422})
+#: A path or method that this address does not have, or a redirect: before first contact the address is wrong.
+_MISADDRESSED: Final = frozenset({404, 405, 410, 415})
+#: Client errors that say nothing final about the content.
+_TRANSIENT: Final = frozenset({408, 409, 425}) | _MISADDRESSED
+
+
+class Happened(Enum):
+    """What became of one attempt."""
+
+    ACCEPTED = auto()
+    REFUSED = auto()
+    NOT_SENT = auto()
+    THROTTLED = auto()
+    UNKNOWN = auto()
+    AUTH = auto()
+
+
+@frozen(kw_only=True)
+class Verdict:
+    """What happened, and what the answer said. `reason` is one word for counting; `detail` is for reading."""
+
+    happened: Happened
+    reason: str
+    detail: str = ""
+    code: str | None = None
+    #: The platform's words as they came: to be shown only through `redaction.shown`.
+    message: str = ""
+    batch_id: int | None = None
+    retry_after_s: float | None = None
+    #: The documented envelope came back: this is the platform.
+    is_contact: bool = False
+    #: The address, certificate or proxy is wrong, if this was not the platform yet.
+    is_misconfigured: bool = False
+    #: The token may be good again once renewed; a 403 is about permission.
+    is_renewable: bool = False
+    #: The one free retry applies: a connection that had gone stale.
+    is_stale: bool = False
+
+
+def judge(attempt: Attempt, policy: DispatchPolicy) -> Verdict:
+    """What happened in an attempt."""
+    match attempt:
+        case NoAnswer():
+            return _unanswered(attempt)
+        case Answer():
+            return _answered(attempt, policy)
+
+
+def _unanswered(attempt: NoAnswer) -> Verdict:
+    return Verdict(
+        happened=Happened.UNKNOWN if attempt.sent else Happened.NOT_SENT,
+        reason=attempt.fault.name.lower(),
+        detail=f"{attempt.fault}{f' ({attempt.detail})' if attempt.detail else ''}",
+        is_misconfigured=attempt.fault in MISCONFIGURED,
+        is_stale=attempt.stale,
+    )
+
+
+def _answered(answer: Answer, policy: DispatchPolicy) -> Verdict:
+    envelope = decode_envelope(answer.body)
+    base = Verdict(happened=Happened.UNKNOWN, reason="no_envelope", detail=f"HTTP {answer.status}")
+    if envelope is not None:
+        detail = f"HTTP {answer.status}, code {envelope.code[:20]!r}"
+        base = evolve(
+            base, reason="server_error", code=envelope.code, message=envelope.msg, is_contact=True, detail=detail
+        )
+    return _by_status(answer, envelope, policy, base)
+
+
+def _by_status(answer: Answer, envelope: Envelope | None, policy: DispatchPolicy, base: Verdict) -> Verdict:
+    status = answer.status
+    retry_after_s = retry_after(answer)
+    if status == 429 or (status == 503 and retry_after_s is not None):
+        return evolve(base, happened=Happened.THROTTLED, reason="throttled", retry_after_s=retry_after_s)
+    if status == 401 or (status == 403 and envelope is not None):
+        return evolve(base, happened=Happened.AUTH, reason="auth", is_renewable=status == 401)
+    if status == 413:
+        return evolve(base, happened=Happened.REFUSED, reason="too_large")
+    if status in _ACCEPTING and envelope is not None:
+        return _by_code(envelope, policy, base)
+    if status in _REFUSING or (400 <= status < 500 and envelope is not None and status not in _TRANSIENT):
+        return _refused(answer, envelope, policy, base)
+    return evolve(base, reason=_reason_of(status), is_misconfigured=300 <= status < 400 or status in _MISADDRESSED)
+
+
+def _by_code(envelope: Envelope, policy: DispatchPolicy, base: Verdict) -> Verdict:
+    if any(mark in envelope.msg for mark in policy.throttle_messages):
+        return evolve(base, happened=Happened.THROTTLED, reason="throttled")
+    match policy.meaning(envelope.code):
+        case Meaning.ACCEPTED:
+            return evolve(base, happened=Happened.ACCEPTED, reason="", batch_id=envelope.batch_id)
+        case Meaning.AUTH:
+            return evolve(base, happened=Happened.AUTH, reason="auth", is_renewable=True)
+        case Meaning.THROTTLED:
+            return evolve(base, happened=Happened.THROTTLED, reason="throttled")
+        case Meaning.REFUSED:
+            return evolve(base, happened=Happened.REFUSED, reason="refused")
+        case Meaning.UNANSWERED:
+            return base
+
+
+def _refused(answer: Answer, envelope: Envelope | None, policy: DispatchPolicy, base: Verdict) -> Verdict:
+    if envelope is not None:
+        verdict = _by_code(envelope, policy, base)
+        return base if verdict.happened is Happened.ACCEPTED else verdict
+    if (
+        decode_object(answer.body) is not None
+    ):  # no documented format names records (FAULTS.md B11): the batch is refused
+        return evolve(base, happened=Happened.REFUSED, reason="refused")
+    return base
+
+
+def _reason_of(status: int) -> str:
+    if 500 <= status < 600:
+        return "server_error"
+    return "redirected" if 300 <= status < 400 else "no_envelope"
+
+
+def retry_after(answer: Answer) -> float | None:
+    """Seconds to wait, from digits or an HTTP date against the answer's own `Date`; None for anything else.
+
+    The local wall clock is never asked: it may be off by days (FAULTS.md B2).
+    """
+    value = (answer.retry_after or "").strip()
+    if _DELTA_SECONDS.fullmatch(value):
+        return float(value) or None
+    if not value or not answer.date:
+        return None
+    try:
+        wait_s = (parsedate_to_datetime(value) - parsedate_to_datetime(answer.date)).total_seconds()
+    except (ValueError, TypeError, OverflowError):  # no date, or one with and one without a zone
+        return None
+    return wait_s if wait_s > 0 else None
