@@ -21,7 +21,7 @@ class Contact:
     host: str
     is_made: bool = False
     first_tried_at: float | None = None
-    #: When attempts began to fail, after the last accepted batch; None while nothing fails.
+    #: When attempts began to fail, after the last settled batch; None while nothing fails.
     failing_since: float | None = None
 
     def started(self, now: float) -> None:
@@ -32,7 +32,7 @@ class Contact:
     def judge(self, verdict: Verdict, now: float, policy: DispatchPolicy) -> AsyncImportError | None:
         """Book a verdict; return the reason to give up, if there is one."""
         self.is_made |= verdict.is_contact
-        if verdict.happened is Happened.ACCEPTED:
+        if verdict.happened in (Happened.ACCEPTED, Happened.REFUSED):  # both settle a batch
             self.failing_since = None
             return None
         if self.failing_since is None:

@@ -1,0 +1,250 @@
+"""The client, and the flow of an import on one page."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from functools import partial
+from types import TracebackType
+from typing import Any, NoReturn, Self, Unpack
+
+from asyncimport.address import read_address
+from asyncimport.admission import Admission, Hop
+from asyncimport.batch import Batch
+from asyncimport.chunker import Chunker
+from asyncimport.clock import Bell, Clock, SystemClock
+from asyncimport.codec import Encoder
+from asyncimport.configs import Config, EventImportConfig, UserImportConfig
+from asyncimport.contact import Contact
+from asyncimport.credentials import AppCredentials
+from asyncimport.dispatcher import Dispatcher
+from asyncimport.errors import ConfigError, StateError
+from asyncimport.lane import Lane
+from asyncimport.observer import Notifier, Observer
+from asyncimport.options import Options, RunOptions
+from asyncimport.outcome import ImportReport, Rejected, Tally
+from asyncimport.policy import DispatchPolicy
+from asyncimport.reader import reader_for
+from asyncimport.resources import EVENTS, USERS, Resource
+from asyncimport.session import SessionManager, Token
+from asyncimport.stream import OutcomeStream, Parts, Unread
+from asyncimport.transport import AiohttpTransport, HttpOptions, Transport
+from asyncimport.window import Window
+
+Source = Iterable[Any] | AsyncIterable[Any]
+
+
+async def flow(parts: Parts) -> None:
+    """Source ─▶ reader ─▶ admission ─▶ chunker ─▶ codec ─▶ dispatcher: one run's records, hop by hop, in source order."""
+    reader, chunker, linger_s = parts.reader, parts.chunker, parts.options.policy.linger_s
+    while not reader.is_done:
+        lingers_until = None if chunker.opened_at is None else chunker.opened_at + linger_s
+        records, lines = await reader.pull(lingers_until)
+        hop = Hop(records=records, first=parts.tally.read, lines=lines, read_ms=time.time_ns() // 1_000_000)
+        parts.tally.add_read(len(records))
+        await parts.dispatcher.submit(_pieces(parts, hop, parts.clock.now()))
+        await asyncio.sleep(0)  # a source that never waits lets the workers in between its hops
+    await parts.dispatcher.submit(_flushed(parts))
+
+
+def _pieces(parts: Parts, hop: Hop, now: float) -> Iterator[Batch | Rejected]:
+    """What a hop of records comes to: batches to send and records refused. Nothing in here awaits."""
+    chunker = parts.chunker
+    for admitted in parts.admission.admit(hop):
+        if isinstance(admitted, Rejected):
+            yield admitted
+        else:
+            for chunk in chunker.feed(admitted, now):
+                yield from parts.encoder.encode(chunk)
+    if chunker.opened_at is not None and now >= chunker.opened_at + parts.options.policy.linger_s:
+        yield from _flushed(parts)
+
+
+def _flushed(parts: Parts) -> Iterator[Batch | Rejected]:
+    for chunk in parts.chunker.flush():
+        yield from parts.encoder.encode(chunk)
+
+
+class ImportClient:
+    """Imports user profiles and events: an async context manager, or closed by `await client.aclose()`.
+
+    What is not given falls back to `ASYNCIMPORT_BASE_URL`, `ASYNCIMPORT_TOKEN`, `ASYNCIMPORT_APP_ID` and
+    `ASYNCIMPORT_APP_SECRET`. `token` is text or an async callable that returns it; `app` has tokens made by the platform.
+    Imports that run at the same time share the width, the pauses and the token. A client belongs to the event loop and
+    process of its first import.
+
+    Args:
+        base_url: such as `https://integrate.rabbitpre.com/api/open` (PLATFORM.md, E).
+        token: the X-Token, or where to get it.
+        app: id and secret of the self-built app, instead of a token.
+        policy: how batches are formed, sent and repeated.
+        endpoints: paths under the base URL that replace a resource's own, by its name; `token` for the token call.
+        http: proxy, own CA, http to elsewhere than loopback.
+        observer: called with each notice of the engine, on the event loop; must not block.
+        transport: the seam to the network, for tests.
+        clock: the seam to time, for tests.
+
+    Raises:
+        ConfigError: an address, token or value that cannot work.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        token: Token | None = None,
+        app: AppCredentials | None = None,
+        policy: DispatchPolicy | None = None,
+        endpoints: Mapping[str, str] | None = None,
+        http: HttpOptions | None = None,
+        observer: Observer | None = None,
+        transport: Transport | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        options = http or HttpOptions()
+        address = read_address(
+            base_url or os.environ.get("ASYNCIMPORT_BASE_URL", ""),
+            endpoints,
+            allow_insecure_http=options.allow_insecure_http,
+        )
+        self._policy = policy or DispatchPolicy()
+        self._clock = clock or SystemClock()
+        self._notify = Notifier(observer)
+        self._lane = Lane(Contact(host=address.host))
+        self._session = SessionManager(
+            address,
+            _credentials(token, app),
+            policy=self._policy,
+            transport=transport or AiohttpTransport(options),
+            clock=self._clock,
+            notify=self._notify,
+        )
+        self._streams: set[OutcomeStream] = set()
+
+    async def import_users(self, source: Source, config: UserImportConfig, **run: Unpack[RunOptions]) -> ImportReport:
+        """Import user profiles (users v1): `run` with `USERS`."""
+        return await self.run(USERS, source, config, **run)
+
+    async def import_events(self, source: Source, config: EventImportConfig, **run: Unpack[RunOptions]) -> ImportReport:
+        """Import events (events v2): `run` with `EVENTS`."""
+        return await self.run(EVENTS, source, config, **run)
+
+    async def run(self, resource: Resource, source: Source, config: Config, **run: Unpack[RunOptions]) -> ImportReport:
+        """Import a source to its end and report what became of every record.
+
+        `source` is any iterable or async iterable of records or of mappings. Memory is bounded whatever its length. A
+        record that is refused, or a batch that stays unanswered, is in the report and raises nothing.
+
+        Raises:
+            ConfigError: a source, config or option that cannot work, or an address that is not the platform's.
+            SourceError: the source raised; what it had given was sent.
+            AuthError, TooManyRejected, UploadStalled: the run was stopped; the error's `report` counts every record.
+
+        Cancellation: nothing more is sent, what is in flight is cut off, the source is closed; within 5 s nothing of the
+        run is left, and CancelledError goes on. What had been accepted stays accepted at the platform.
+        """
+        async with self.stream(resource, source, config, **run) as outcomes:
+            async for _ in outcomes:
+                pass
+        return outcomes.report
+
+    def stream(self, resource: Resource, source: Source, config: Config, **run: Unpack[RunOptions]) -> OutcomeStream:
+        """The same import as `run`, outcome by outcome: `async with client.stream(...) as outcomes: async for ...`.
+
+        The import starts on entering the block and waits for a slow reader. See `OutcomeStream` for leaving early.
+
+        Raises:
+            ConfigError: an option that cannot work; the rest is checked on entering.
+        """
+        values: dict[str, Any] = {"policy": self._policy, **run}
+        options = Options(**values)
+        return OutcomeStream(partial(self._parts, resource, source, config, options), flow, self._streams.discard)
+
+    def _parts(
+        self, resource: Resource, source: Source, config: Config, options: Options, stream: OutcomeStream
+    ) -> Parts:
+        """The stages of one run, wired up in the order of the flow."""
+        if not isinstance(config, resource.config):
+            raise ConfigError(f"{resource.name} take a {resource.config.__name__}, got {type(config).__name__}")
+        self._session.enter()
+        policy, clock, run_id = options.policy, self._clock, secrets.token_hex(10)
+        reader = reader_for(source, clock)
+        admission = Admission(resource=resource, config=config, run_id=run_id)
+        window = Window(policy.width)
+        tally = Tally(resource=resource.name, run_id=run_id, started_at=clock.now())
+        dispatcher = Dispatcher(
+            resource=resource,
+            policy=policy,
+            on_unknown=options.on_unknown,
+            session=self._session,
+            lane=self._lane,
+            window=window,
+            tally=tally,
+            clock=clock,
+            notify=self._notify,
+            settle=stream.settled,
+            fail=stream.stop,
+        )
+        encoder = Encoder(public_params=config.to_wire(), max_bytes=policy.max_batch_bytes, recheck=admission.recheck)
+        self._streams.add(stream)
+        return Parts(
+            reader=reader,
+            admission=admission,
+            chunker=Chunker(policy.batch_size),
+            encoder=encoder,
+            dispatcher=dispatcher,
+            unread=Unread(window, Bell(clock)),
+            tally=tally,
+            options=options,
+            clock=clock,
+            notify=self._notify,
+        )
+
+    async def aclose(self) -> None:
+        """Stop imports that are still running, without draining, and close all connections. Idempotent.
+
+        The imports raise StateError to whoever awaits them; its report counts every record.
+
+        Cancellation: the connections may be left open.
+        """
+        for stream in list(self._streams):
+            await stream.abort(StateError("the client was closed while this import was running"))
+        await self._session.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Connections are made with the first request."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __reduce__(self) -> NoReturn:
+        raise StateError("a client is not pickled: its connections and its token stay in this process; make one there")
+
+
+def _credentials(token: Token | None, app: AppCredentials | None) -> Token | AppCredentials:
+    """What is given, else what the environment has.
+
+    Raises:
+        ConfigError: both, or nothing.
+    """
+    if token is not None and app is not None:
+        raise ConfigError("give token= or app=, not both")
+    if token is not None:
+        return token
+    if app is not None:
+        return app
+    environment = os.environ.get
+    if found := environment("ASYNCIMPORT_TOKEN"):
+        return found
+    app_id, app_secret = environment("ASYNCIMPORT_APP_ID"), environment("ASYNCIMPORT_APP_SECRET")
+    if app_id and app_secret:
+        return AppCredentials(app_id=app_id, app_secret=app_secret)
+    raise ConfigError(
+        "no token: give token= or app=, or set ASYNCIMPORT_TOKEN, or ASYNCIMPORT_APP_ID and ASYNCIMPORT_APP_SECRET"
+    )

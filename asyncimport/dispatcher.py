@@ -1,0 +1,313 @@
+"""The dispatcher: workers send batches, at most `width` at a time; what must wait goes into a heap, not to sleep.
+
+A worker looks at the plan (`_next`), which decides without awaiting: send this batch, look again at that moment, or
+wait for a change. A batch that is to be repeated later lies in a heap of due times while its worker takes the next one,
+so a slow back-off never holds a slot. An expected failure of a batch is a value; only the end of the run is an error,
+and it is handed to `fail`, once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import random
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import assert_never
+
+from attrs import define, field
+
+from asyncimport.attempt import Attempt, NoAnswer
+from asyncimport.batch import Batch, State
+from asyncimport.clock import Bell, Clock
+from asyncimport.credentials import Grant
+from asyncimport.errors import AsyncImportError, AuthError, UploadStalled
+from asyncimport.gate import MAX_PAUSE_S
+from asyncimport.lane import Lane
+from asyncimport.observer import AttemptFailed, Notifier, Paused
+from asyncimport.outcome import Accepted, BatchOutcome, Rejected, Tally, Unconfirmed, Unsent
+from asyncimport.policy import DispatchPolicy, OnUnknown
+from asyncimport.redaction import shown
+from asyncimport.resources import Resource
+from asyncimport.retry import Accept, GiveUp, Reject, Renew, Step, Wait, count_attempt, decide
+from asyncimport.session import SessionManager
+from asyncimport.verdict import Happened, Verdict, judge
+from asyncimport.window import Window
+
+
+@define
+class _Place:
+    """Where one worker stands before the gate: its own moment after the pause that it has seen."""
+
+    pause_end: float = 0.0
+    moment: float = 0.0
+
+
+@define(kw_only=True)
+class Dispatcher:
+    """Sends the batches of one run. Belongs to one `run()`."""
+
+    resource: Resource
+    policy: DispatchPolicy
+    on_unknown: OnUnknown
+    session: SessionManager
+    lane: Lane
+    window: Window
+    tally: Tally
+    clock: Clock
+    notify: Notifier
+    #: Told each outcome as it is settled.
+    settle: Callable[[BatchOutcome], None]
+    #: Told the one error that ends the run.
+    fail: Callable[[AsyncImportError], None]
+    #: Rung for workers when there may be something to do, and for the producer when there may be room.
+    _work: Bell = field(init=False)
+    _room: Bell = field(init=False)
+    _ready: deque[Batch] = field(factory=deque)
+    _waiting: list[tuple[float, int, Batch]] = field(factory=list)
+    _in_flight: set[Batch] = field(factory=set)
+    _is_closed: bool = False
+    _is_stopped: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        """Hang up the bells."""
+        self._work = Bell(self.clock)
+        self._room = Bell(self.clock)
+
+    async def submit(self, pieces: Iterator[Batch | Rejected]) -> None:
+        """Take batches and rejections in, each as soon as the window has room. After `stop` batches are settled at once.
+
+        Cancellation: all pieces are taken in all the same, as if stopped, so that none of their records goes uncounted.
+        """
+        for piece in pieces:
+            size = len(piece.body) if isinstance(piece, Batch) else 0
+            try:
+                while not self._is_stopped and not self.window.has_room(size):
+                    await self._room.wait()
+            except asyncio.CancelledError:
+                self.stop()
+                self._enter(piece)
+                for left in pieces:
+                    self._enter(left)
+                raise
+            self._enter(piece)
+
+    def _enter(self, piece: Batch | Rejected) -> None:
+        if isinstance(piece, Rejected):
+            self.settle(piece)
+            return
+        self.window.enter(len(piece.body))
+        self.tally.batches += 1
+        if self._is_stopped:
+            self._give_back(piece)
+        else:
+            self._ready.append(piece)
+            self._work.ring(1)
+
+    def made_room(self) -> None:
+        """Somebody read an outcome."""
+        self._room.ring()
+
+    def close(self) -> None:
+        """No more batches will come: `run` returns when all are settled."""
+        self._is_closed = True
+        self._work.ring()
+
+    def stop(self) -> None:
+        """Start nothing more. What is not in flight is settled now; `run` returns when the rest is."""
+        self._is_stopped = True
+        self._give_back_waiting()
+        self._work.ring()
+        self._room.ring()
+
+    def abandon(self) -> None:
+        """Settle everything that is left, after `run` was cancelled: what was in flight is unconfirmed."""
+        self.stop()
+        for batch in list(self._in_flight):
+            self._give_back(batch)
+
+    async def run(self) -> None:
+        """Send until closed and empty, or stopped.
+
+        Cancellation: requests in flight are cut off; `abandon` settles their batches as unconfirmed.
+        """
+        width = self.policy.width
+        self.lane.join(self._work, width)
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for number in range(width):
+                    workers.create_task(self._worker(), name=f"asyncimport-worker-{number}")
+        finally:
+            self.lane.leave(self._work, width)
+
+    async def _worker(self) -> None:
+        place = _Place()
+        while not self._is_done():
+            following = self._next(self.clock.now(), place)
+            if isinstance(following, Batch):
+                await self._send(following)
+            else:
+                await self._work.wait(following)
+
+    def _is_done(self) -> bool:
+        if self._is_stopped:
+            return True
+        return self._is_closed and not (self._ready or self._waiting or self._in_flight)
+
+    def _next(self, now: float, place: _Place) -> Batch | float | None:
+        """The batch to send now, or when to look again, or None: wait for a change."""
+        while self._waiting and self._waiting[0][0] <= now:
+            due = heapq.heappop(self._waiting)[2]
+            due.move(State.READY)
+            self._ready.appendleft(due)
+        if not self._ready:
+            return self._waiting[0][0] if self._waiting else None
+        gate = self.lane.gate
+        if now < gate.opens_at != place.pause_end:
+            place.pause_end, place.moment = gate.opens_at, gate.passes_at(now, random.random())  # noqa: S311 -- jitter
+        if now < place.moment:
+            return place.moment
+        return self._ready.popleft() if self.lane.limit.has_room() else None
+
+    async def _send(self, batch: Batch) -> None:
+        """One attempt and what follows from it. In here the batch holds a place in the lane."""
+        batch.move(State.IN_FLIGHT)
+        self._in_flight.add(batch)
+        started_at = self.clock.now()
+        self.lane.start(started_at)
+        try:
+            grant = await self.session.grant()
+            attempt = grant if isinstance(grant, NoAnswer) else await self._attempt(batch, grant)
+        except AuthError as error:
+            self._wait(batch, started_at)
+            self.fail(error)
+            return
+        finally:
+            self.lane.finish()
+        verdict = judge(attempt, self.policy)
+        self._conclude(batch, verdict, started_at, grant if isinstance(grant, Grant) else None)
+
+    async def _attempt(self, batch: Batch, grant: Grant) -> Attempt:
+        tally = self.tally
+        tally.attempts += 1
+        tally.retries += batch.attempts > 0
+        tally.possible_duplicates += batch.count * batch.unrepeated
+        batch.unrepeated = 0
+        batch.attempts += 1
+        try:
+            attempt = await self.session.post(self.resource, batch.body, grant, self.policy.timeouts)
+        except BaseException:
+            batch.unanswered += 1  # cut off: nobody knows
+            raise
+        if not isinstance(attempt, NoAnswer) or attempt.sent:
+            tally.bytes_sent += len(batch.body)
+        return attempt
+
+    def _conclude(self, batch: Batch, verdict: Verdict, started_at: float, grant: Grant | None) -> None:
+        """Book an attempt everywhere it counts, and carry out what is decided. Nothing in here awaits."""
+        now = self.clock.now()
+        free = count_attempt(batch, verdict)
+        failure = self.lane.contact.judge(verdict, now, self.policy)
+        step = decide(batch, verdict, self.policy.retry, self.on_unknown, free=free)
+        if grant is not None and verdict.is_contact and verdict.happened is not Happened.AUTH:
+            self.session.keeper.accepted(grant.generation)
+        if verdict.happened is Happened.THROTTLED:
+            failure = self._close_gate(verdict, now, started_at) or failure
+        match step:
+            case Accept():
+                self.lane.gate.accepted()
+                self._settle(
+                    batch, Accepted(positions=batch.positions, batch_id=verdict.batch_id, attempts=batch.attempts)
+                )
+            case Reject():
+                self._settle(batch, self._rejected(batch, verdict))
+            case GiveUp():
+                self._settle(batch, self._unconfirmed(batch))
+            case Wait(delay_s=delay_s):
+                self._wait(batch, now + delay_s)
+            case Renew():
+                failure = self._renew(grant, verdict) or failure
+                self._wait(batch, now)
+            case _:
+                assert_never(step)
+        self._tell(batch, verdict, step, now)
+        if failure is not None:
+            self.fail(failure)
+
+    def _renew(self, grant: Grant | None, verdict: Verdict) -> AuthError | None:
+        return None if grant is None else self.session.keeper.refused(grant.generation, verdict)
+
+    def _close_gate(self, verdict: Verdict, now: float, started_at: float) -> UploadStalled | None:
+        pause_s = self.lane.gate.throttled(now, started_at, verdict.retry_after_s)
+        if pause_s is None:
+            return None
+        self.notify(Paused(pause_s=pause_s))
+        if pause_s <= MAX_PAUSE_S:
+            return None
+        resume_at = datetime.now(UTC) + timedelta(seconds=pause_s)
+        return UploadStalled(
+            f"the platform asks to wait {pause_s:,.0f} s, longer than the {MAX_PAUSE_S:.0f} s a run waits: "
+            f"run the import again after {resume_at:%Y-%m-%d %H:%M:%S} UTC",
+            resume_at,
+        )
+
+    def _wait(self, batch: Batch, due: float) -> None:
+        self._in_flight.discard(batch)
+        batch.move(State.WAITING)
+        if self._is_stopped:
+            self._give_back(batch)
+        else:
+            heapq.heappush(self._waiting, (due, batch.number, batch))
+            self._work.ring(1)
+
+    def _settle(self, batch: Batch, outcome: BatchOutcome) -> None:
+        batch.move(State.SETTLED)
+        self._in_flight.discard(batch)
+        self.window.leave(len(batch.body))
+        self.settle(outcome)
+        if self._is_done():
+            self._work.ring()
+        self._room.ring()
+
+    def _rejected(self, batch: Batch, verdict: Verdict) -> Rejected:
+        reason = verdict.reason if verdict.code is None else f"{verdict.reason}: code {shown(verdict.code)}"
+        return Rejected(
+            positions=batch.positions,
+            attempts=batch.attempts,
+            reason=reason,
+            code=verdict.code,
+            message=shown(verdict.message, batch.body),
+        )
+
+    def _unconfirmed(self, batch: Batch) -> Unconfirmed:
+        return Unconfirmed(positions=batch.positions, attempts=batch.attempts, reason=batch.last_fault)
+
+    def _give_back_waiting(self) -> None:
+        left = [*self._ready, *(batch for _, _, batch in self._waiting)]
+        self._ready.clear()
+        self._waiting.clear()
+        for batch in sorted(left, key=lambda batch: batch.number):
+            self._give_back(batch)
+
+    def _give_back(self, batch: Batch) -> None:
+        """Settle a batch because the run stops: unconfirmed when an attempt went unanswered, else unsent."""
+        if batch.unanswered:
+            self._settle(batch, self._unconfirmed(batch))
+        else:
+            self._settle(batch, Unsent(positions=batch.positions, attempts=batch.attempts, reason="the run stopped"))
+
+    def _tell(self, batch: Batch, verdict: Verdict, step: Step, now: float) -> None:
+        if verdict.happened is Happened.ACCEPTED:
+            return
+        delay_s = step.delay_s if isinstance(step, Wait) else 0.0
+        self.notify(
+            AttemptFailed(
+                batch=batch.number,
+                attempt=batch.attempts,
+                reason=verdict.reason,
+                detail=verdict.detail,
+                message=shown(verdict.message, batch.body),
+                retry_in_s=None if batch.state is State.SETTLED else max(delay_s, self.lane.gate.opens_at - now),
+            )
+        )

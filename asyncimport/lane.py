@@ -1,0 +1,46 @@
+"""The lane to the platform that all runs of a client share: width, pause, and what is known of the other side."""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+from asyncimport.clock import Bell
+from asyncimport.contact import Contact
+from asyncimport.gate import Gate
+from asyncimport.limit import Limit
+
+
+@define
+class Lane:
+    """Shared state and the bells of the runs that wait for it to change."""
+
+    contact: Contact
+    gate: Gate = field(factory=Gate)
+    limit: Limit = field(factory=Limit)
+    _bells: list[Bell] = field(factory=list)
+
+    def join(self, bell: Bell, width: int) -> None:
+        """Let a run in, which asks for a width and waits at this bell."""
+        self.limit.join(width)
+        self._bells.append(bell)
+
+    def leave(self, bell: Bell, width: int) -> None:
+        """Let a run out."""
+        self._bells.remove(bell)
+        self.limit.leave(width)
+        self._ring()
+
+    def start(self, now: float) -> None:
+        """Book the start of a request."""
+        self.limit.in_flight += 1
+        self.contact.started(now)
+
+    def finish(self) -> None:
+        """Book the end of a request: a place is free for the run that waits longest in each bell."""
+        self.limit.in_flight -= 1
+        if len(self._bells) > 1:
+            self._ring()
+
+    def _ring(self) -> None:
+        for bell in self._bells:
+            bell.ring(1)

@@ -1,0 +1,311 @@
+"""The reader: pulls any source into a small buffer, and hands it over with positions, in order.
+
+The event loop never waits for a source. A list or tuple is sliced; an async iterable has one task that owns its
+`__anext__`; everything else is pulled in a daemon thread of its own, in a copy of the caller's context, because a
+blocking `next()` would stop every request in flight. No timer cancels a pull: the linger of a chunk only ends the wait
+for it, and what the pull brings later is still there. `Inline` keeps an iterator that is bound to its thread on the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, Final
+
+from asyncimport.clock import Bell, Clock
+from asyncimport.errors import ConfigError
+from asyncimport.records import Record
+from asyncimport.sources.inline import Inline
+
+#: Records handed over at once. 500 are admitted in about a millisecond, so other callbacks wait no longer.
+HOP: Final = 500
+#: Records read ahead of the flow; the source then waits.
+AHEAD: Final = 2 * HOP
+#: How long the loop lets a thread fill a hop before it takes what there is: one hop a record would cost ten times as much.
+_PATIENCE_S: Final = 0.01
+#: How long a blocked pull may hold up the end of a run.
+ABANDON_AFTER_S: Final = 5.0
+
+
+class Reader(ABC):
+    """A source being read. `error` is what the source raised; what it gave before is still handed over."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._bell = Bell(clock)
+        self._buffer: deque[Any] = deque()
+        #: The line each buffered record began on, filled by sources whose iterator has `line_num`.
+        self._lines: deque[int] | None = None
+        self._has_ended = False
+        self._is_stopping = False
+        self.error: BaseException | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no record will come any more."""
+        return self._is_stopping or (self._has_ended and not self._buffer)
+
+    async def pull(self, until: float | None) -> tuple[list[Any], list[int] | None]:
+        """Up to `HOP` records and their lines; none when the clock shows `until` first, or nothing will come any more.
+
+        Cancellation: safe; no record is lost.
+        """
+        if not self._buffer and not self.is_done:
+            await self._fill(until)
+        return self.take() if not self._is_stopping else ([], None)
+
+    def take(self) -> tuple[list[Any], list[int] | None]:
+        """What is buffered, up to `HOP` records."""
+        count = min(len(self._buffer), HOP)
+        records = [self._buffer.popleft() for _ in range(count)]
+        lines = None if self._lines is None else [self._lines.popleft() for _ in range(count)]
+        self._made_room()
+        return records, lines
+
+    def stop(self) -> None:
+        """Pull no more. What is buffered stays for `take`."""
+        self._is_stopping = True
+        self._bell.ring()
+
+    async def aclose(self) -> float | None:
+        """Stop, and let the source clean up; the seconds waited when it was still blocked and is left behind.
+
+        Cancellation: the source is left behind at once.
+        """
+        self.stop()
+        until = self._clock.now() + ABANDON_AFTER_S
+        while not self._has_ended:
+            if self._clock.now() >= until:
+                return ABANDON_AFTER_S
+            await self._bell.wait(until)
+        return None
+
+    @abstractmethod
+    async def _fill(self, until: float | None) -> None:
+        """Wait until there is something to take, the source has ended, or the clock shows `until`."""
+
+    @abstractmethod
+    def _made_room(self) -> None:
+        """Something was taken from the buffer: whoever waits for room may go on."""
+
+
+class LoopReader(Reader):
+    """Pulls a plain iterator on the event loop."""
+
+    def __init__(self, source: Iterable[Any], clock: Clock) -> None:
+        super().__init__(clock)
+        self._source = source
+        self._iterator: Iterator[Any] | None = None
+
+    async def _fill(self, until: float | None) -> None:  # noqa: ARG002 -- a pull on the loop cannot be waited for
+        try:
+            if self._iterator is None:
+                self._iterator = iter(self._source)
+            before = len(self._buffer)
+            self._buffer.extend(islice(self._iterator, HOP))
+            self._has_ended = len(self._buffer) < before + HOP
+        except Exception as error:  # noqa: BLE001 -- whatever the source raises ends it, after what it gave
+            self.error, self._has_ended = error, True
+
+    def _made_room(self) -> None:
+        """Nobody waits: the buffer is filled only when it is asked for."""
+
+    async def aclose(self) -> float | None:
+        self._has_ended = True
+        self.stop()
+        close_iterator(self._iterator)
+        return None
+
+
+class TaskReader(Reader):
+    """Pulls an async iterable in one task."""
+
+    def __init__(self, source: AsyncIterable[Any], clock: Clock) -> None:
+        super().__init__(clock)
+        self._source = source
+        self._room = Bell(clock)
+        self._task: asyncio.Task[None] | None = None
+        self._has_begun = False
+
+    async def _fill(self, until: float | None) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._read(), name="asyncimport-reader")
+        while not self._buffer and not self.is_done and (until is None or self._clock.now() < until):
+            await self._bell.wait(until)
+
+    async def _read(self) -> None:
+        self._has_begun = True
+        iterator: Any = None
+        try:
+            iterator = aiter(self._source)
+            async for record in iterator:
+                self._buffer.append(record)
+                self._bell.ring()
+                while len(self._buffer) >= AHEAD and not self._is_stopping:
+                    await self._room.wait()
+                if self._is_stopping:
+                    break
+        except asyncio.CancelledError:
+            if not self._is_stopping:  # cancelled from outside, or by the source itself: no clean end
+                self.error = asyncio.CancelledError()
+        except BaseException as error:  # noqa: BLE001 -- whatever the source raises ends it, after what it gave
+            self.error = error
+        finally:
+            await self._close(iterator)
+            self._has_ended = True
+            self._bell.ring()
+
+    async def _close(self, iterator: Any) -> None:
+        close = getattr(iterator, "aclose", None)
+        if close is not None:
+            try:
+                await close()
+            except Exception as error:  # noqa: BLE001 -- a source that fails in its own cleanup
+                self.error = self.error or error
+
+    def _made_room(self) -> None:
+        self._room.ring()
+
+    def stop(self) -> None:
+        super().stop()
+        if self._task is not None:
+            self._task.cancel()
+        self._has_ended |= not self._has_begun  # a task cancelled before its first step never runs
+
+
+class ThreadReader(Reader):
+    """Pulls a blocking iterable in a daemon thread of its own, many records a hop.
+
+    `_notice_at` is the buffer's length at which the thread speaks up: `HOP` while the loop lets it fill a hop, 1 when the
+    loop has nothing, `AHEAD` once it has spoken, 0 to stop. The thread sets it before it rings, and the loop only after
+    it was woken, so no wake-up is lost.
+    """
+
+    def __init__(self, source: Iterable[Any], clock: Clock) -> None:
+        super().__init__(clock)
+        self._source = source
+        self._notice_at = HOP
+        self._room = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def _fill(self, until: float | None) -> None:
+        self._listen(HOP)
+        if self._loop is None:
+            self._start()
+        await self._fill_a_hop()
+        self._listen(1)
+        while not self._buffer and not self.is_done and (until is None or self._clock.now() < until):
+            await self._bell.wait(until)
+        self._listen(HOP)
+
+    def _listen(self, length: int) -> None:
+        self._notice_at = 0 if self._is_stopping else length
+
+    async def _fill_a_hop(self) -> None:
+        """Wait a moment for a whole hop: real time, whatever the clock, because threads live in it."""
+        timer = asyncio.get_running_loop().call_later(_PATIENCE_S, self._bell.ring)
+        try:
+            if not self._has_ended and len(self._buffer) < HOP:
+                await self._bell.wait()
+        finally:
+            timer.cancel()
+
+    def _start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        context = contextvars.copy_context()
+        threading.Thread(target=context.run, args=(self._read,), name="asyncimport-source", daemon=True).start()
+
+    def _read(self) -> None:
+        """The thread: pull to the end, a stop or an exception, and close the iterator here, where it was pulled."""
+        iterator: Any = None
+        try:
+            iterator = iter(self._source)
+            if hasattr(iterator, "line_num"):
+                self._lines = deque()
+                self._pull_lines(iterator, self._lines)
+            else:
+                self._pull(iterator)
+        except BaseException as error:  # noqa: BLE001 -- whatever the source raises ends it, after what it gave
+            self.error = error
+        try:
+            close_iterator(iterator)
+        except BaseException as error:  # noqa: BLE001 -- a source that fails in its own cleanup
+            self.error = self.error or error
+        self._has_ended = True
+        self._speak()
+
+    def _pull(self, iterator: Iterator[Any]) -> None:
+        buffer = self._buffer
+        append = buffer.append
+        for record in iterator:
+            append(record)
+            if len(buffer) >= self._notice_at and not self._paused():
+                return
+
+    def _pull_lines(self, iterator: Any, lines: deque[int]) -> None:
+        buffer = self._buffer
+        for record in iterator:
+            lines.append(iterator.line_num)
+            buffer.append(record)
+            if len(buffer) >= self._notice_at and not self._paused():
+                return
+
+    def _paused(self) -> bool:
+        """Speak up, and wait while the buffer is full; False when the run stops."""
+        if not self._is_stopping:
+            self._notice_at = AHEAD
+            self._speak()
+        while len(self._buffer) >= AHEAD and not self._is_stopping:
+            self._room.clear()
+            if len(self._buffer) >= AHEAD and not self._is_stopping:
+                self._room.wait()
+        return not self._is_stopping
+
+    def _speak(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            try:
+                self._loop.call_soon_threadsafe(self._bell.ring)
+            except RuntimeError:
+                return  # the loop was closed in between: nobody listens any more
+
+    def _made_room(self) -> None:
+        self._room.set()
+
+    def stop(self) -> None:
+        super().stop()
+        self._notice_at = 0
+        self._room.set()
+        self._has_ended |= self._loop is None
+
+
+def close_iterator(iterator: Any) -> None:
+    """Let a generator or file iterator clean up."""
+    close = getattr(iterator, "close", None)
+    if close is not None:
+        close()
+
+
+def reader_for(source: Any, clock: Clock) -> Reader:
+    """The reader that fits a source.
+
+    Raises:
+        ConfigError: the source is no iterable of records.
+    """
+    if isinstance(source, str | bytes | Mapping | Record):
+        raise ConfigError(
+            f"the source must be an iterable of records, not one {type(source).__name__}: put it into a list"
+        )
+    if isinstance(source, list | tuple):
+        return LoopReader(source, clock)
+    if isinstance(source, Inline):
+        return LoopReader(source.records, clock)
+    if isinstance(source, AsyncIterable):
+        return TaskReader(source, clock)
+    if isinstance(source, Iterable) or hasattr(source, "__getitem__"):
+        return ThreadReader(source, clock)
+    raise ConfigError(f"the source must be an iterable or async iterable of records, got {type(source).__name__}")

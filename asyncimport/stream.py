@@ -1,0 +1,294 @@
+"""One import under way: its parts, its one task, how it ends, and its outcomes as the user reads them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self
+
+from attrs import define, field, frozen
+
+from asyncimport.admission import Admission
+from asyncimport.batch import Positions
+from asyncimport.chunker import Chunker
+from asyncimport.clock import Bell, Clock
+from asyncimport.codec import Encoder
+from asyncimport.dispatcher import Dispatcher
+from asyncimport.errors import AsyncImportError, SourceError, StateError, TooManyRejected
+from asyncimport.observer import Notifier, RunEnded, RunStarted, SourceAbandoned
+from asyncimport.options import Options
+from asyncimport.outcome import BatchOutcome, ImportReport, Rejected, Tally, Unsent
+from asyncimport.policy import allowed_rejections
+from asyncimport.reader import Reader
+from asyncimport.window import Window
+
+
+@define
+class Unread:
+    """Outcomes settled and not yet read by the user. They count in the window, so the run waits for a slow reader."""
+
+    window: Window
+    bell: Bell
+    outcomes: deque[BatchOutcome] = field(factory=deque)
+
+    def put(self, outcome: BatchOutcome) -> None:
+        self.outcomes.append(outcome)
+        self.window.unread += 1
+        self.bell.ring()
+
+    def take(self) -> BatchOutcome:
+        self.window.unread -= 1
+        return self.outcomes.popleft()
+
+
+@frozen(kw_only=True)
+class Parts:
+    """The stages of one run, in the order of the flow."""
+
+    reader: Reader
+    admission: Admission
+    chunker: Chunker
+    encoder: Encoder
+    dispatcher: Dispatcher
+    unread: Unread
+    tally: Tally
+    options: Options
+    clock: Clock
+    notify: Notifier
+
+
+class OutcomeStream:
+    """An import under way: `async with` runs it, `async for` yields one outcome per settled piece, `report` adds them up.
+
+    Leaving the block early stops the import: nothing more is read or started, what is in flight may finish within
+    `drain_s`, the rest is unsent. Leaving it by an exception or cancellation does not wait for what is in flight: its
+    batches are unconfirmed, and the source and all tasks are closed within 5 s.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[OutcomeStream], Parts],
+        flow: Callable[[Parts], Awaitable[None]],
+        ended: Callable[[OutcomeStream], None],
+    ) -> None:
+        self._build = build
+        self._flow = flow
+        self._ended = ended
+        self._parts: Parts | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._sending: asyncio.Task[None] | None = None
+        self._is_stopping = False
+        self._failure: Exception | None = None
+        self._final: ImportReport | None = None
+
+    @property
+    def report(self) -> ImportReport:
+        """The report as of now; final once the block was left or the last outcome was read.
+
+        Raises:
+            StateError: the import was never started.
+        """
+        if self._final is not None:
+            return self._final
+        return self._running().tally.report(self._running().clock.now())
+
+    def _running(self) -> Parts:
+        if self._parts is None:
+            raise StateError("the stream is not open: use it in `async with client.stream(...) as outcomes`")
+        return self._parts
+
+    async def __aenter__(self) -> Self:
+        """Start the import.
+
+        Raises:
+            ConfigError: a source, config or option that cannot work.
+            StateError: the client is closed or belongs elsewhere, or the stream was used before.
+        """
+        if self._parts is not None:
+            raise StateError("the stream was used before: call client.stream(...) for another import")
+        self._parts = parts = self._build(self)
+        parts.notify(RunStarted(resource=parts.tally.resource, run_id=parts.tally.run_id))
+        self._task = asyncio.create_task(self._run(parts), name="asyncimport-run")
+        return self
+
+    def settled(self, outcome: BatchOutcome) -> None:
+        """Count an outcome and hand it to the user; too many rejections stop the run."""
+        parts = self._running()
+        parts.tally.settle(outcome)
+        parts.unread.put(outcome)
+        if isinstance(outcome, Rejected):
+            self._check_rejections(parts, at_end=False)
+
+    def _check_rejections(self, parts: Parts, *, at_end: bool) -> None:
+        tally = parts.tally
+        if self._is_stopping and not at_end:
+            return
+        if tally.rejected > allowed_rejections(parts.options.max_rejected, tally.read, at_end=at_end):
+            most = max(tally.report(0.0).rejected_by_reason.items(), key=lambda item: item[1])
+            self.stop(
+                TooManyRejected(
+                    f"{tally.rejected:,} of {tally.read:,} records were rejected, more than max_rejected allows; "
+                    f"most often ({most[1]:,} x): {most[0]}"
+                )
+            )
+
+    def stop(self, failure: Exception | None = None) -> None:
+        """Read and start nothing more; let what is in flight finish within `drain_s`. The first reason stays."""
+        if self._failure is None:
+            self._failure = failure
+        if self._is_stopping or self._final is not None:
+            return
+        self._is_stopping = True
+        parts = self._running()
+        parts.reader.stop()
+        parts.dispatcher.stop()
+        if self._tasks is not None and self._sending is not None and not self._sending.done():
+            self._tasks.create_task(self._end_drain(parts, self._sending), name="asyncimport-drain")
+
+    async def _end_drain(self, parts: Parts, sending: asyncio.Task[None]) -> None:
+        await self._sleep_while(parts, parts.options.policy.drain_s, sending)
+        sending.cancel()
+
+    async def _meet_deadline(self, parts: Parts, sending: asyncio.Task[None]) -> None:
+        if parts.options.deadline is not None:
+            await self._sleep_while(parts, parts.options.deadline, sending)
+            if not sending.done():
+                self.stop()
+
+    @staticmethod
+    async def _sleep_while(parts: Parts, delay_s: float, sending: asyncio.Task[None]) -> None:
+        """Sleep, but no longer than the sending goes on."""
+        sleeper = asyncio.create_task(parts.clock.sleep(delay_s), name="asyncimport-sleep")
+        try:
+            await asyncio.wait({sleeper, sending}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeper.cancel()
+
+    async def _run(self, parts: Parts) -> None:
+        """The run's one task: it owns all others, and leaves nothing uncounted however it ends."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                self._sending = tasks.create_task(parts.dispatcher.run(), name="asyncimport-dispatcher")
+                tasks.create_task(self._meet_deadline(parts, self._sending), name="asyncimport-deadline")
+                await self._flow(parts)
+                parts.dispatcher.close()
+        except BaseExceptionGroup as group:
+            self._failure = self._failure or _only(group)
+        finally:
+            self._tasks = None
+            await self._wind_up(parts)
+
+    async def _wind_up(self, parts: Parts) -> None:
+        try:
+            waited_s = await parts.reader.aclose()
+            if waited_s is not None:
+                parts.notify(SourceAbandoned(waited_s=waited_s))
+        finally:
+            parts.dispatcher.abandon()
+            self._settle_unsent(parts)
+            self._conclude(parts)
+
+    def _settle_unsent(self, parts: Parts) -> None:
+        """What was read and never became a batch is unsent."""
+        for chunk in parts.chunker.flush():
+            self.settled(Unsent(positions=chunk.positions, reason="the run stopped"))
+        while records := parts.reader.take()[0]:
+            first = parts.tally.read
+            parts.tally.add_read(len(records))
+            positions = Positions((range(first, first + len(records)),))
+            self.settled(Unsent(positions=positions, reason="the run stopped"))
+
+    def _conclude(self, parts: Parts) -> None:
+        """Fix the report and the failure."""
+        error = parts.reader.error
+        if error is not None and not self._is_stopping:
+            read = parts.tally.read
+            failure = SourceError(
+                f"the source raised {type(error).__name__} after {read:,} records; they have been sent", read
+            )
+            failure.__cause__ = error
+            self._failure = self._failure or failure
+        self._check_rejections(parts, at_end=True)
+        self._final = parts.tally.report(parts.clock.now())
+        if isinstance(self._failure, AsyncImportError):
+            self._failure.report = self._final
+        failed = None if self._failure is None else type(self._failure).__name__
+        parts.notify(RunEnded(report=self._final, failure=failed))
+        self._ended(self)
+        parts.unread.bell.ring()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> BatchOutcome:
+        """The next outcome, in the order in which they are settled.
+
+        Raises:
+            AsyncImportError: after the last outcome, the one error that ended the run.
+
+        Cancellation: safe; no outcome is lost.
+        """
+        parts = self._running()
+        while not parts.unread.outcomes:
+            if self._final is not None:
+                self._raise_failure()
+                raise StopAsyncIteration
+            await parts.unread.bell.wait()
+        outcome = parts.unread.take()
+        parts.dispatcher.made_room()
+        return outcome
+
+    def _raise_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.stop()
+        await self._finish(abort=error is not None)
+        if error is None:
+            self._raise_failure()
+
+    async def abort(self, failure: Exception) -> None:
+        """End the run now, without draining: the client is closing."""
+        self._failure = self._failure or failure
+        await self._finish(abort=True)
+
+    async def _finish(self, *, abort: bool) -> None:
+        """Wait for the run's task to end. Cancelling this wait cuts off what is in flight, and the wait goes on."""
+        task = self._task
+        cancelled: asyncio.CancelledError | None = None
+        if task is None:
+            return
+        if abort:
+            task.cancel()
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError as error:
+                if not abort and cancelled is None:
+                    task.cancel()
+                cancelled = error
+        if not task.cancelled() and task.exception() is not None:
+            self._failure = self._failure or _as_failure(task.exception())
+        if cancelled is not None:
+            raise cancelled
+
+
+def _as_failure(error: BaseException | None) -> Exception:
+    return error if isinstance(error, Exception) else AsyncImportError(f"the run was ended by {type(error).__name__}")
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> Exception:
+    """The first of the errors that a group holds: no group leaves the package."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return _as_failure(error)
