@@ -1,0 +1,20 @@
+"""Held over the whole suite: no test's output, logs or warnings show the canary token or the canary person's data."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import canary
+import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    found = canary.leaks("\n".join(text for _, text in report.sections))
+    if report.passed and found:
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} shows what must stay secret: {found}"
+    return report

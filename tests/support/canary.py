@@ -1,0 +1,61 @@
+"""What must never show: a token and a person's data that every test uses, and the search for them (FAULTS.md I7)."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+TOKEN = "canary-token-7f3a9c"
+PERSON = "canary-person-张三丰"
+#: Whole, escaped as JSON and repr do, and the parts that a careless cut would leave.
+FORBIDDEN = (TOKEN, "7f3a9c", PERSON, "canary-person", "张三丰", r"\u5f20\u4e09\u4e30")
+
+
+def leaks(text: str) -> list[str]:
+    """The forbidden strings that a text holds."""
+    return [secret for secret in FORBIDDEN if secret in text]
+
+
+def scan(error: BaseException) -> list[str]:
+    """What an exception would show: its text, arguments, attributes, notes, causes, pickle and our frames' locals."""
+    found: list[str] = []
+    for link in _graph(error):
+        words = [str(link), repr(link), repr(link.args), repr(vars(link)), repr(getattr(link, "__notes__", ()))]
+        if type(link).__module__.startswith("asyncimport"):
+            words.append(pickle.dumps(link).decode("utf-8", "replace"))
+            words += [str(value) for value in vars(link).values()]
+        words += list(_locals(link))
+        found += [leak for text in words for leak in leaks(text)]
+    return found
+
+
+def _graph(error: BaseException | None) -> Iterator[BaseException]:
+    if error is None:
+        return
+    yield error
+    yield from _graph(error.__cause__)
+    if error.__context__ is not error.__cause__:
+        yield from _graph(error.__context__)
+
+
+def _locals(error: BaseException) -> Iterator[str]:
+    """Locals of the package's frames that could hold a token: everything but the user's own source."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__", "").startswith("asyncimport"):
+            for name, value in trace.tb_frame.f_locals.items():
+                if name not in ("source", "record", "records", "value"):
+                    yield repr(value)
+        trace = trace.tb_next
+
+
+@contextmanager
+def raises(kind: type[BaseException], match: str | None = None) -> Iterator[pytest.ExceptionInfo[Any]]:
+    """`pytest.raises`, and the exception shows no secret."""
+    with pytest.raises(kind, match=match) as caught:
+        yield caught
+    assert scan(caught.value) == []
