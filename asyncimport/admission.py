@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from asyncimport.batch import Positions
 from asyncimport.compiled import Fast, compile_record
@@ -91,7 +91,7 @@ class Admission:
         at = At(f"data[{position}]")
         if isinstance(record, Unreadable):
             problems.append(at.named("an unreadable line", record.rule))
-            return rejection(position, problems, hop.line(position))
+            return evolve(rejection(position, problems, hop.line(position)), reason=record.reason)
         try:
             wire = copy_record(self.shape, record, at, problems, self.config)
         except Exception as error:  # noqa: BLE001 -- a mapping of the user's may raise anything; it costs him this record, not the run

@@ -163,7 +163,7 @@ class ImportReport:
 
 
 def _where(first: FirstRejection) -> str:
-    return f"record {first.position:,}" if first.line is None else f"record {first.position:,} (line {first.line:,})"
+    return f"record {first.position}" if first.line is None else f"record {first.position} (line {first.line})"
 
 
 @define(kw_only=True)

@@ -1,0 +1,17 @@
+"""The `asyncimport` command. stdout carries only the report; progress, notices and errors go to stderr."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+
+def main() -> None:
+    """Run the command; without the `cli` extra, say what to install and exit 2."""
+    missing = [name for name in ("typer", "rich") if find_spec(name) is None]
+    if missing:
+        sys.stderr.write(f'the command needs {" and ".join(missing)}: pip install "asyncimport[cli]"\n')
+        raise SystemExit(2)
+    from asyncimport.cli.commands import app  # noqa: PLC0415 -- typer is an extra
+
+    app()
