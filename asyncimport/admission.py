@@ -1,12 +1,13 @@
 """Admission: any record or mapping comes in, its clean wire copy goes out, or a rejection that says why.
 
-The copy is as deep as the record, because generators reuse their dicts. A missing `uuid` and `time` of a stamped
-resource are filled here, once, so that every attempt and every resume sends the same.
+It happens where the record is pulled, before the source is asked for the next one: generators reuse their dicts, so the
+copy is made at once and as deep as the record. A missing `uuid` and `time` of a stamped resource are filled here,
+once, so that every attempt and every resume sends the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from attrs import define, evolve, field, frozen
@@ -23,21 +24,6 @@ Wire = dict[str, Any]
 
 
 @frozen(kw_only=True)
-class Hop:
-    """Records that came from the source together, and where: positions count from `first`."""
-
-    records: Sequence[Any]
-    first: int = 0
-    #: The line each record began on, for sources that have lines.
-    lines: Sequence[int] | None = None
-    #: Wall clock when they were read, in milliseconds since 1970.
-    read_ms: int = 0
-
-    def line(self, position: int) -> int | None:
-        return None if self.lines is None else self.lines[position - self.first]
-
-
-@frozen(kw_only=True)
 class Admitted:
     """Wire copies of neighbouring records, the first of them at position `first`."""
 
@@ -51,58 +37,68 @@ class Admission:
 
     resource: Resource
     config: object
+    #: 20 characters; with 16 digits of the position they make the `uuid` of an event that has none.
     run_id: str
-    shape: Shape = field(init=False)
-    fast: Fast = field(init=False)
+    #: Wall clock in milliseconds since 1970.
+    now_ms: Callable[[], int]
+    _shape: Shape = field(init=False)
+    _fast: Fast = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Generate the code for this resource and config."""
-        self.shape = shape_of(self.resource.record)
-        self.fast = compile_record(self.shape, self.config)
+        self._shape = shape_of(self.resource.record)
+        self._fast = compile_record(self._shape, self.config)
 
-    def admit(self, hop: Hop) -> Iterator[Admitted | Rejected]:
-        """Runs of admitted neighbours and single rejections, in source order; each record in exactly one of them."""
-        fast, stamp, wires, first = self.fast, self._stamp, list[Wire](), hop.first
-        stamped = self.resource.is_stamped
-        for position, record in enumerate(hop.records, hop.first):
-            wire = fast(record) or self._explained(record, position, hop)
-            if type(wire) is Rejected:
-                if wires:
-                    yield Admitted(wires=wires, first=first)
-                    wires = []
-                yield wire
-                first = position + 1
-                continue
-            if stamped:
-                stamp(wire, position, hop.read_ms)
-            wires.append(wire)
-        if wires:
-            yield Admitted(wires=wires, first=first)
+    def admit(self, record: Any, position: int, line: int | None = None) -> Wire | Rejected:
+        """The wire copy of one record, or its rejection with every problem. `line` is where it began in its file."""
+        wire = self._fast(record)
+        if wire is None:
+            explained = self._explained(record, position, line)
+            if isinstance(explained, Rejected):
+                return explained
+            wire = explained
+        if self.resource.is_stamped:
+            if "uuid" not in wire:
+                wire["uuid"] = f"{self.run_id}{position:016x}"
+            if "time" not in wire:
+                wire["time"] = self.now_ms()
+        return wire
 
-    def _stamp(self, wire: Wire, position: int, read_ms: int) -> None:
-        if "uuid" not in wire:
-            wire["uuid"] = f"{self.run_id}{position:016x}"
-        if "time" not in wire:
-            wire["time"] = read_ms
-
-    def _explained(self, record: Any, position: int, hop: Hop) -> Any:
-        """The wire form by the reference, or the rejection with every problem."""
+    def _explained(self, record: Any, position: int, line: int | None) -> Wire | Rejected:
+        """The wire form by the reference, or the rejection."""
         problems: list[Problem] = []
         at = At(f"data[{position}]")
         if isinstance(record, Unreadable):
             problems.append(at.named("an unreadable line", record.rule))
-            return evolve(rejection(position, problems, hop.line(position)), reason=record.reason)
+            return evolve(rejection(position, problems, line), reason=record.reason)
+        wire: Wire = {}
         try:
-            wire = copy_record(self.shape, record, at, problems, self.config)
+            wire = copy_record(self._shape, record, at, problems, self.config)
         except Exception as error:  # noqa: BLE001 -- a mapping of the user's may raise anything; it costs him this record, not the run
             problems.append(at.named(type(record).__name__, f"raised {type(error).__name__} when it was read"))
-        return rejection(position, problems, hop.line(position)) if problems else wire
+        return rejection(position, problems, line) if problems else wire
 
     def recheck(self, wire: Wire, position: int) -> Wire | Rejected:
         """Look again at a wire form that the encoder refused: what the generated code leaves to it, with its place."""
         problems: list[Problem] = []
-        repaired = copy_record(self.shape, wire, At(f"data[{position}]"), problems, self.config)
+        repaired = copy_record(self._shape, wire, At(f"data[{position}]"), problems, self.config)
         return rejection(position, problems) if problems else repaired
+
+
+def neighbours(items: Sequence[Wire | Rejected], first: int) -> Iterator[Admitted | Rejected]:
+    """Group what was admitted at positions from `first` on: runs of neighbours, and single rejections, in order."""
+    wires: list[Wire] = []
+    for position, item in enumerate(items, first):
+        if type(item) is dict:
+            wires.append(item)
+            continue
+        if wires:
+            yield Admitted(wires=wires, first=position - len(wires))
+            wires = []
+        if isinstance(item, Rejected):
+            yield item
+    if wires:
+        yield Admitted(wires=wires, first=first + len(items) - len(wires))
 
 
 def rejection(position: int, problems: Sequence[Problem], line: int | None = None) -> Rejected:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self, Unpack
 
 from asyncimport.address import read_address
-from asyncimport.admission import Admission, Hop
+from asyncimport.admission import Admission, Wire, neighbours
 from asyncimport.batch import Batch
 from asyncimport.chunker import Chunker
 from asyncimport.clock import Bell, Clock, SystemClock
@@ -42,18 +42,18 @@ async def flow(parts: Parts) -> None:
     reader, chunker, linger_s = parts.reader, parts.chunker, parts.options.policy.linger_s
     while not reader.is_done:
         lingers_until = None if chunker.opened_at is None else chunker.opened_at + linger_s
-        records, lines = await reader.pull(lingers_until)
-        hop = Hop(records=records, first=parts.tally.read, lines=lines, read_ms=time.time_ns() // 1_000_000)
-        parts.tally.add_read(len(records))
-        await parts.dispatcher.submit(_pieces(parts, hop, parts.clock.now()))
+        items = await reader.pull(lingers_until)
+        first = parts.tally.read
+        parts.tally.add_read(len(items))
+        await parts.dispatcher.submit(_pieces(parts, items, first))
         await asyncio.sleep(0)  # a source that never waits lets the workers in between its hops
     await parts.dispatcher.submit(_flushed(parts))
 
 
-def _pieces(parts: Parts, hop: Hop, now: float) -> Iterator[Batch | Rejected]:
-    """What a hop of records comes to: batches to send and records refused. Nothing in here awaits."""
-    chunker = parts.chunker
-    for admitted in parts.admission.admit(hop):
+def _pieces(parts: Parts, items: list[Wire | Rejected], first: int) -> Iterator[Batch | Rejected]:
+    """What a hop of admitted records comes to: batches to send and records refused. Nothing in here awaits."""
+    chunker, now = parts.chunker, parts.clock.now()
+    for admitted in neighbours(items, first):
         if isinstance(admitted, Rejected):
             yield admitted
         else:
@@ -171,8 +171,8 @@ class ImportClient:
             raise ConfigError(f"{resource.name} take a {resource.config.__name__}, got {type(config).__name__}")
         self._session.enter()
         policy, clock, run_id = options.policy, self._clock, secrets.token_hex(10)
-        reader = reader_for(source, clock)
-        admission = Admission(resource=resource, config=config, run_id=run_id)
+        admission = Admission(resource=resource, config=config, run_id=run_id, now_ms=_wall_ms)
+        reader = reader_for(source, admission.admit, clock)
         window = Window(policy.width)
         tally = Tally(resource=resource.name, run_id=run_id, started_at=clock.now())
         dispatcher = Dispatcher(
@@ -192,7 +192,6 @@ class ImportClient:
         self._streams.add(stream)
         return Parts(
             reader=reader,
-            admission=admission,
             chunker=Chunker(policy.batch_size),
             encoder=encoder,
             dispatcher=dispatcher,
@@ -225,6 +224,10 @@ class ImportClient:
 
     def __reduce__(self) -> NoReturn:
         raise StateError("a client is not pickled: its connections and its token stay in this process; make one there")
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _credentials(token: Token | None, app: AppCredentials | None) -> Token | AppCredentials:

@@ -1,4 +1,4 @@
-"""The reader: pulls any source into a small buffer, and hands it over with positions, in order.
+"""The reader: pulls any source, has each record admitted where it was pulled, and hands the results over in order.
 
 The event loop never waits for a source. A list or tuple is sliced; an async iterable has one task that owns its
 `__anext__`; everything else is pulled in a daemon thread of its own, in a copy of the caller's context, because a
@@ -13,14 +13,18 @@ import contextvars
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
+from asyncimport.admission import Wire
 from asyncimport.clock import Bell, Clock
 from asyncimport.errors import ConfigError
+from asyncimport.outcome import Rejected
 from asyncimport.records import Record
 from asyncimport.sources.inline import Inline
+
+Admit = Callable[[Any, int, int | None], Wire | Rejected]
 
 #: Records handed over at once. 500 are admitted in about a millisecond, so other callbacks wait no longer.
 HOP: Final = 500
@@ -33,14 +37,16 @@ ABANDON_AFTER_S: Final = 5.0
 
 
 class Reader(ABC):
-    """A source being read. `error` is what the source raised; what it gave before is still handed over."""
+    """A source being read. `error` is what the source raised; what it gave before is still handed over.
 
-    def __init__(self, clock: Clock) -> None:
+    `admit` is called with each record, its position from 0, and its line where the iterator has `line_num`.
+    """
+
+    def __init__(self, admit: Admit, clock: Clock) -> None:
+        self._admit = admit
         self._clock = clock
         self._bell = Bell(clock)
-        self._buffer: deque[Any] = deque()
-        #: The line each buffered record began on, filled by sources whose iterator has `line_num`.
-        self._lines: deque[int] | None = None
+        self._buffer: deque[Wire | Rejected] = deque()
         self._has_ended = False
         self._is_stopping = False
         self.error: BaseException | None = None
@@ -50,22 +56,20 @@ class Reader(ABC):
         """Whether no record will come any more."""
         return self._is_stopping or (self._has_ended and not self._buffer)
 
-    async def pull(self, until: float | None) -> tuple[list[Any], list[int] | None]:
-        """Up to `HOP` records and their lines; none when the clock shows `until` first, or nothing will come any more.
+    async def pull(self, until: float | None) -> list[Wire | Rejected]:
+        """Up to `HOP` admitted records; none when the clock shows `until` first, or nothing will come any more.
 
         Cancellation: safe; no record is lost.
         """
         if not self._buffer and not self.is_done:
             await self._fill(until)
-        return self.take() if not self._is_stopping else ([], None)
+        return [] if self._is_stopping else self.take()
 
-    def take(self) -> tuple[list[Any], list[int] | None]:
+    def take(self) -> list[Wire | Rejected]:
         """What is buffered, up to `HOP` records."""
-        count = min(len(self._buffer), HOP)
-        records = [self._buffer.popleft() for _ in range(count)]
-        lines = None if self._lines is None else [self._lines.popleft() for _ in range(count)]
+        taken = [self._buffer.popleft() for _ in range(min(len(self._buffer), HOP))]
         self._made_room()
-        return records, lines
+        return taken
 
     def stop(self) -> None:
         """Pull no more. What is buffered stays for `take`."""
@@ -97,18 +101,20 @@ class Reader(ABC):
 class LoopReader(Reader):
     """Pulls a plain iterator on the event loop."""
 
-    def __init__(self, source: Iterable[Any], clock: Clock) -> None:
-        super().__init__(clock)
+    def __init__(self, source: Iterable[Any], admit: Admit, clock: Clock) -> None:
+        super().__init__(admit, clock)
         self._source = source
+        self._records: Iterator[tuple[int, Any]] | None = None
         self._iterator: Iterator[Any] | None = None
 
     async def _fill(self, until: float | None) -> None:  # noqa: ARG002 -- a pull on the loop cannot be waited for
         try:
-            if self._iterator is None:
+            if self._records is None:
                 self._iterator = iter(self._source)
-            before = len(self._buffer)
-            self._buffer.extend(islice(self._iterator, HOP))
-            self._has_ended = len(self._buffer) < before + HOP
+                self._records = enumerate(self._iterator)
+            for position, record in islice(self._records, HOP):
+                self._buffer.append(self._admit(record, position, None))
+            self._has_ended = len(self._buffer) < HOP
         except Exception as error:  # noqa: BLE001 -- whatever the source raises ends it, after what it gave
             self.error, self._has_ended = error, True
 
@@ -125,8 +131,8 @@ class LoopReader(Reader):
 class TaskReader(Reader):
     """Pulls an async iterable in one task."""
 
-    def __init__(self, source: AsyncIterable[Any], clock: Clock) -> None:
-        super().__init__(clock)
+    def __init__(self, source: AsyncIterable[Any], admit: Admit, clock: Clock) -> None:
+        super().__init__(admit, clock)
         self._source = source
         self._room = Bell(clock)
         self._task: asyncio.Task[None] | None = None
@@ -143,8 +149,10 @@ class TaskReader(Reader):
         iterator: Any = None
         try:
             iterator = aiter(self._source)
+            position = 0
             async for record in iterator:
-                self._buffer.append(record)
+                self._buffer.append(self._admit(record, position, None))
+                position += 1
                 self._bell.ring()
                 while len(self._buffer) >= AHEAD and not self._is_stopping:
                     await self._room.wait()
@@ -186,8 +194,8 @@ class ThreadReader(Reader):
     it was woken, so no wake-up is lost.
     """
 
-    def __init__(self, source: Iterable[Any], clock: Clock) -> None:
-        super().__init__(clock)
+    def __init__(self, source: Iterable[Any], admit: Admit, clock: Clock) -> None:
+        super().__init__(admit, clock)
         self._source = source
         self._notice_at = HOP
         self._room = threading.Event()
@@ -225,11 +233,7 @@ class ThreadReader(Reader):
         iterator: Any = None
         try:
             iterator = iter(self._source)
-            if hasattr(iterator, "line_num"):
-                self._lines = deque()
-                self._pull_lines(iterator, self._lines)
-            else:
-                self._pull(iterator)
+            self._pull(iterator)
         except BaseException as error:  # noqa: BLE001 -- whatever the source raises ends it, after what it gave
             self.error = error
         try:
@@ -239,19 +243,10 @@ class ThreadReader(Reader):
         self._has_ended = True
         self._speak()
 
-    def _pull(self, iterator: Iterator[Any]) -> None:
-        buffer = self._buffer
-        append = buffer.append
-        for record in iterator:
-            append(record)
-            if len(buffer) >= self._notice_at and not self._paused():
-                return
-
-    def _pull_lines(self, iterator: Any, lines: deque[int]) -> None:
-        buffer = self._buffer
-        for record in iterator:
-            lines.append(iterator.line_num)
-            buffer.append(record)
+    def _pull(self, iterator: Any) -> None:
+        admit, buffer, has_lines = self._admit, self._buffer, hasattr(iterator, "line_num")
+        for position, record in enumerate(iterator):
+            buffer.append(admit(record, position, iterator.line_num if has_lines else None))
             if len(buffer) >= self._notice_at and not self._paused():
                 return
 
@@ -290,7 +285,7 @@ def close_iterator(iterator: Any) -> None:
         close()
 
 
-def reader_for(source: Any, clock: Clock) -> Reader:
+def reader_for(source: Any, admit: Admit, clock: Clock) -> Reader:
     """The reader that fits a source.
 
     Raises:
@@ -301,11 +296,11 @@ def reader_for(source: Any, clock: Clock) -> Reader:
             f"the source must be an iterable of records, not one {type(source).__name__}: put it into a list"
         )
     if isinstance(source, list | tuple):
-        return LoopReader(source, clock)
+        return LoopReader(source, admit, clock)
     if isinstance(source, Inline):
-        return LoopReader(source.records, clock)
+        return LoopReader(source.records, admit, clock)
     if isinstance(source, AsyncIterable):
-        return TaskReader(source, clock)
+        return TaskReader(source, admit, clock)
     if isinstance(source, Iterable) or hasattr(source, "__getitem__"):
-        return ThreadReader(source, clock)
+        return ThreadReader(source, admit, clock)
     raise ConfigError(f"the source must be an iterable or async iterable of records, got {type(source).__name__}")

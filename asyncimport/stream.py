@@ -10,7 +10,7 @@ from typing import Self
 
 from attrs import define, field, frozen
 
-from asyncimport.admission import Admission
+from asyncimport.admission import neighbours
 from asyncimport.batch import Positions
 from asyncimport.chunker import Chunker
 from asyncimport.clock import Bell, Clock
@@ -48,7 +48,6 @@ class Parts:
     """The stages of one run, in the order of the flow."""
 
     reader: Reader
-    admission: Admission
     chunker: Chunker
     encoder: Encoder
     dispatcher: Dispatcher
@@ -196,11 +195,15 @@ class OutcomeStream:
         """What was read and never became a batch is unsent."""
         for chunk in parts.chunker.flush():
             self.settled(Unsent(positions=chunk.positions, reason="the run stopped"))
-        while records := parts.reader.take()[0]:
+        while items := parts.reader.take():
             first = parts.tally.read
-            parts.tally.add_read(len(records))
-            positions = Positions((range(first, first + len(records)),))
-            self.settled(Unsent(positions=positions, reason="the run stopped"))
+            parts.tally.add_read(len(items))
+            for item in neighbours(items, first):
+                if isinstance(item, Rejected):
+                    self.settled(item)
+                else:
+                    positions = Positions((range(item.first, item.first + len(item.wires)),))
+                    self.settled(Unsent(positions=positions, reason="the run stopped"))
 
     def _conclude(self, parts: Parts) -> None:
         """Fix the report and the failure."""
