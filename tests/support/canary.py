@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 import pytest
@@ -51,9 +51,20 @@ def _locals(error: BaseException) -> Iterator[str]:
         trace = trace.tb_next
 
 
-@contextmanager
-def raises(kind: type[BaseException], match: str | None = None) -> Iterator[pytest.ExceptionInfo[Any]]:
+class raises:  # noqa: N801 -- stands for pytest.raises
     """`pytest.raises`, and the exception shows no secret."""
-    with pytest.raises(kind, match=match) as caught:
-        yield caught
-    assert scan(caught.value) == []
+
+    def __init__(self, kind: type[BaseException], match: str | None = None) -> None:
+        self._expected = pytest.raises(kind, match=match)
+
+    def __enter__(self) -> pytest.ExceptionInfo[Any]:
+        self._caught = self._expected.__enter__()
+        return self._caught
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        is_expected = bool(self._expected.__exit__(kind, error, trace))
+        if is_expected and error is not None:
+            assert scan(error) == []
+        return is_expected

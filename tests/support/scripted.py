@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -48,7 +48,7 @@ Reply = Attempt | Callable[[Sent], Attempt | Awaitable[Attempt]]
 class ScriptedTransport:
     """Answers the posts in order by `script`, later ones by `otherwise`; keeps what was sent. `delay_s` is the round trip."""
 
-    script: list[Reply] = field(factory=list, converter=list)
+    script: Sequence[Reply] = ()
     otherwise: Reply = OK
     delay_s: float = 0.01
     posts: list[Sent] = field(factory=list)
