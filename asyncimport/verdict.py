@@ -62,7 +62,7 @@ class Verdict:
     message: str = ""
     batch_id: int | None = None
     retry_after_s: float | None = None
-    #: The documented envelope came back: this is the platform.
+    #: The documented envelope came back, and not from a redirect or a path that is not there: this is the platform.
     is_contact: bool = False
     #: The address, certificate or proxy is wrong, if this was not the platform yet.
     is_misconfigured: bool = False
@@ -96,9 +96,9 @@ def _answered(answer: Answer, policy: DispatchPolicy) -> Verdict:
     base = Verdict(happened=Happened.UNKNOWN, reason="no_envelope", detail=f"HTTP {answer.status}")
     if envelope is not None:
         detail = f"HTTP {answer.status}, code {envelope.code[:20]!r}"
-        base = evolve(
-            base, reason="server_error", code=envelope.code, message=envelope.msg, is_contact=True, detail=detail
-        )
+        base = evolve(base, reason="server_error", code=envelope.code, message=envelope.msg, detail=detail)
+    elsewhere = 300 <= answer.status < 400 or answer.status in _MISADDRESSED
+    base = evolve(base, is_contact=envelope is not None and not elsewhere, is_misconfigured=elsewhere)
     return _by_status(answer, envelope, policy, base)
 
 
@@ -115,7 +115,7 @@ def _by_status(answer: Answer, envelope: Envelope | None, policy: DispatchPolicy
         return _by_code(envelope, policy, base)
     if status in _REFUSING or (400 <= status < 500 and envelope is not None and status not in _TRANSIENT):
         return _refused(answer, envelope, policy, base)
-    return evolve(base, reason=_reason_of(status), is_misconfigured=300 <= status < 400 or status in _MISADDRESSED)
+    return evolve(base, reason=_reason_of(status))
 
 
 def _by_code(envelope: Envelope, policy: DispatchPolicy, base: Verdict) -> Verdict:
