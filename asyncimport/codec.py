@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import cattrs
 import orjson
@@ -17,6 +17,8 @@ from asyncimport.fields import At
 from asyncimport.outcome import Rejected
 
 BATCH_ID: Final = range(-(2**63), 2**63)
+
+Value = TypeVar("Value")
 
 
 @frozen(kw_only=True)
@@ -107,29 +109,36 @@ class Envelope:
 
 
 def _text(value: object, _kind: object) -> str:
-    """Text as it is, whole numbers as their digits (B31); cattrs itself would make text of anything."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    raise TypeError("no text")
+    """Text and nothing else: cattrs itself would make text of anything."""
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
 
 
 _converter = cattrs.Converter(detailed_validation=False)
 _converter.register_structure_hook(str, _text)
 
 
+def structured(value: Any, kind: type[Value]) -> Value | None:
+    """Read a JSON value into an attrs class; None when it does not fit. No message of cattrs, which hold values, gets out."""
+    try:
+        return _converter.structure(value, kind)
+    except (cattrs.BaseValidationError, TypeError, ValueError, KeyError, AttributeError):
+        return None
+
+
 def decode_envelope(body: bytes) -> Envelope | None:
-    """Read an answer; None for whatever is not the documented envelope: no JSON, no object, no `code`."""
+    """Read an answer; None for whatever is not the documented envelope: no JSON, no object, no `code`.
+
+    A `code` that is a whole number counts as its digits; words that are no text are dropped (FAULTS.md B31, C7).
+    """
     answer = decode_object(body)
     if answer is None:
         return None
-    known = {name: answer[name] for name in ("code", "data") if name in answer}
+    code = answer.get("code")
+    known = {"code": str(code) if type(code) is int else code, "data": answer.get("data")}
     words = {name: answer[name] for name in ("errorCode", "msg") if isinstance(answer.get(name), str)}
-    try:
-        return _converter.structure(known | words, Envelope)
-    except (cattrs.BaseValidationError, TypeError, ValueError, KeyError):
-        return None
+    return structured(known | words, Envelope)
 
 
 def decode_object(body: bytes) -> dict[str, Any] | None:

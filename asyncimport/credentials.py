@@ -13,12 +13,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-import cattrs
 from attrs import field, frozen
 
 from asyncimport.attempt import Answer, Attempt, Fault, NoAnswer
 from asyncimport.clock import Clock
-from asyncimport.codec import decode_envelope
+from asyncimport.codec import Envelope, decode_envelope, structured
 from asyncimport.errors import AuthError, ConfigError
 from asyncimport.policy import RetryPolicy
 from asyncimport.retry import jittered_s
@@ -35,8 +34,8 @@ RENEWALS: Final = 3
 RENEWALS_WITHIN_S: Final = 300.0
 
 
-def _secret(text: str) -> Secret:
-    return Secret(text, "app secret")
+def _secret(secret: str) -> Secret:
+    return Secret(secret, "app secret")
 
 
 @frozen(kw_only=True)
@@ -110,7 +109,7 @@ class CalledToken:
 
 @frozen(kw_only=True)
 class _TokenData:
-    orgAccessToken: str  # noqa: N815 -- the wire name
+    orgAccessToken: str = field(repr=False)  # noqa: N815 -- the wire name
 
 
 @frozen
@@ -135,11 +134,16 @@ def _read_token(answer: Answer) -> Secret | NoAnswer:
         raise AuthError(f"the platform refuses the app id and secret (code {envelope.code}): check AppCredentials")
     if answer.status == 200 and envelope is not None and envelope.code == "200":  # noqa: PLR2004 -- the status by its own name
         try:
-            return Secret(cattrs.structure(envelope.data, _TokenData).orgAccessToken, "token")
-        except (cattrs.BaseValidationError, TypeError, ValueError, KeyError, ConfigError):
+            return Secret(_token_in(envelope), "token")
+        except ConfigError:
             return NoAnswer(fault=Fault.TOKEN, sent=False, detail="the token call answered without a usable token")
     code = "" if envelope is None else f", code {envelope.code[:20]!r}"
     return NoAnswer(fault=Fault.TOKEN, sent=False, detail=f"the token call answered HTTP {answer.status}{code}")
+
+
+def _token_in(envelope: Envelope) -> str:
+    data = structured(envelope.data, _TokenData)
+    return "" if data is None else data.orgAccessToken
 
 
 class TokenKeeper:

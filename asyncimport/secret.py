@@ -23,6 +23,7 @@ class Secret:
             ConfigError: anything else; it names `name`, never the text.
         """
         if not isinstance(text, str) or not _PRINTABLE.fullmatch(text):
+            del text  # error trackers show the locals of this frame
             raise ConfigError(f"the {name} must be 1 to 4096 printable ASCII characters without blanks")
         self._text = text
 

@@ -15,6 +15,10 @@ PERSON = "canary-person-张三丰"
 FORBIDDEN = (TOKEN, "7f3a9c", PERSON, "canary-person", "张三丰", r"\u5f20\u4e09\u4e30")
 
 
+#: Locals that error trackers mask by their names: what the user handed us as a token or secret has no other name.
+SCRUBBED = {"token", "secret", "app_secret"}
+
+
 def leaks(text: str) -> list[str]:
     """The forbidden strings that a text holds."""
     return [secret for secret in FORBIDDEN if secret in text]
@@ -47,8 +51,16 @@ def _locals(error: BaseException) -> Iterator[str]:
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_globals.get("__name__", "").startswith("asyncimport"):
-            yield from map(repr, trace.tb_frame.f_locals.values())
+            named = trace.tb_frame.f_locals.items()
+            yield from (_shown(value) for name, value in named if name not in SCRUBBED)
         trace = trace.tb_next
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except AttributeError:  # an object whose __init__ did not come to its end
+        return ""
 
 
 class raises:  # noqa: N801 -- stands for pytest.raises

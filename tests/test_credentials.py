@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+import canary
+import pytest
+from scripted import REFUSED_CONNECTION, envelope
+from virtual import run_virtual
+
+from asyncimport.attempt import Answer, Attempt, Fault, NoAnswer
+from asyncimport.clock import SystemClock
+from asyncimport.credentials import (
+    RENEWALS,
+    AppCredentials,
+    AppToken,
+    CalledToken,
+    FixedToken,
+    Grant,
+    TokenKeeper,
+    TokenSource,
+)
+from asyncimport.errors import AuthError, ConfigError
+from asyncimport.policy import RetryPolicy
+from asyncimport.secret import Secret
+from asyncimport.verdict import Happened, Verdict
+
+REFUSAL = Verdict(happened=Happened.AUTH, reason="auth", detail="HTTP 401", is_renewable=True)
+DENIAL = Verdict(happened=Happened.AUTH, reason="auth", detail="HTTP 403")
+
+
+def keeper_of(source: TokenSource, fetched: Callable[[int], None] = lambda _: None) -> TokenKeeper:
+    return TokenKeeper(source, SystemClock(), RetryPolicy(), fetched)
+
+
+class Numbered:
+    """A source of numbered tokens that takes a second for each."""
+
+    is_renewable = True
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.is_down = False
+
+    async def fetch(self) -> Secret | NoAnswer:
+        self.calls += 1
+        number = self.calls
+        await asyncio.sleep(1)
+        if self.is_down:
+            return NoAnswer(fault=Fault.TOKEN, sent=False, detail="down")
+        return Secret(f"{canary.TOKEN}-{number}", "token")
+
+
+async def granted(keeper: TokenKeeper) -> Grant:
+    grant = await keeper.grant()
+    assert isinstance(grant, Grant)
+    return grant
+
+
+def test_many_who_ask_at_once_cause_one_fetch() -> None:
+    async def main() -> None:
+        source = Numbered()
+        told: list[int] = []
+        keeper = keeper_of(source, told.append)
+        async with asyncio.TaskGroup() as tasks:
+            asked = [tasks.create_task(granted(keeper)) for _ in range(20)]
+        assert {task.result().generation for task in asked} == {1}
+        assert source.calls == 1
+        assert told == [1]
+
+    run_virtual(main())
+
+
+def test_twenty_refusals_of_one_token_cause_one_renewal() -> None:
+    async def main() -> None:
+        source = Numbered()
+        keeper = keeper_of(source)
+        first = await granted(keeper)
+        keeper.accepted(first.generation)
+        assert [keeper.refused(first.generation, REFUSAL) for _ in range(20)] == [None] * 20
+        async with asyncio.TaskGroup() as tasks:
+            asked = [tasks.create_task(granted(keeper)) for _ in range(20)]
+        assert {task.result().generation for task in asked} == {2}
+        assert source.calls == 2
+        assert keeper.refused(first.generation, REFUSAL) is None  # a late answer to the old token
+        assert (await granted(keeper)).generation == 2
+
+    run_virtual(main())
+
+
+def test_a_token_is_renewed_ahead_of_its_end_and_not_before() -> None:
+    async def main() -> None:
+        source = Numbered()
+        keeper = keeper_of(source)
+        await keeper.grant()
+        await asyncio.sleep(7200 * 0.74)
+        assert (await granted(keeper)).generation == 1
+        await asyncio.sleep(7200 * 0.12)
+        assert (await granted(keeper)).generation == 2
+
+    run_virtual(main())
+
+
+def test_a_renewal_ahead_that_fails_keeps_the_token_that_still_lives() -> None:
+    async def main() -> None:
+        source = Numbered()
+        keeper = keeper_of(source)
+        await keeper.grant()
+        await asyncio.sleep(7200 * 0.9)
+        source.is_down = True
+        for _ in range(50):
+            assert (await granted(keeper)).generation == 1
+        assert source.calls == 2  # the others found the last failure too recent
+
+    run_virtual(main())
+
+
+def test_failed_fetches_back_off() -> None:
+    async def main() -> None:
+        source = Numbered()
+        source.is_down = True
+        keeper = keeper_of(source)
+        for _ in range(10_000):
+            assert isinstance(await keeper.grant(), NoAnswer)
+            await asyncio.sleep(0.01)
+        assert source.calls < 30
+        source.is_down = False
+        await asyncio.sleep(31)
+        await granted(keeper)
+
+    run_virtual(main())
+
+
+def test_a_cancelled_fetch_leaves_the_next_caller_to_fetch() -> None:
+    async def main() -> None:
+        keeper = keeper_of(Numbered())
+        first = asyncio.create_task(keeper.grant())
+        await asyncio.sleep(0.5)
+        first.cancel()
+        with canary.raises(asyncio.CancelledError):
+            await first
+        assert (await granted(keeper)).generation == 1
+
+    run_virtual(main())
+
+
+def test_a_fixed_token_that_is_refused_is_an_error() -> None:
+    async def main() -> None:
+        keeper = keeper_of(FixedToken(Secret(canary.TOKEN, "token")))
+        grant = await granted(keeper)
+        keeper.accepted(grant.generation)
+        error = keeper.refused(grant.generation, REFUSAL)
+        assert isinstance(error, AuthError)
+        assert "has expired" in str(error)
+        assert canary.scan(error) == []
+
+    run_virtual(main())
+
+
+def test_a_fresh_token_that_was_never_accepted_is_not_renewed() -> None:
+    async def main() -> None:
+        keeper = keeper_of(Numbered())
+        grant = await granted(keeper)
+        assert "fresh token" in str(keeper.refused(grant.generation, REFUSAL))
+
+    run_virtual(main())
+
+
+def test_a_denial_of_permission_is_not_renewed() -> None:
+    async def main() -> None:
+        keeper = keeper_of(Numbered())
+        grant = await granted(keeper)
+        keeper.accepted(grant.generation)
+        assert "permissions" in str(keeper.refused(grant.generation, DENIAL))
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("apart_s", "ends"), [(10, True), (150, False)], ids=["within 5 minutes", "over a longer time"]
+)
+def test_a_fourth_renewal_within_five_minutes_names_the_cause(apart_s: float, ends: bool) -> None:
+    async def main() -> None:
+        keeper = keeper_of(Numbered())
+        for _ in range(RENEWALS):
+            grant = await granted(keeper)
+            keeper.accepted(grant.generation)
+            assert keeper.refused(grant.generation, REFUSAL) is None
+            await asyncio.sleep(apart_s)
+        grant = await granted(keeper)
+        keeper.accepted(grant.generation)
+        error = keeper.refused(grant.generation, REFUSAL)
+        assert ("another process" in str(error)) is ends
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("attempt", "told"),
+    [
+        (REFUSED_CONNECTION, "token call"),
+        (NoAnswer(fault=Fault.CONNECTION_LOST, sent=True), "token call"),
+        (Answer(status=500, body=b"<html>"), "HTTP 500"),
+        (Answer(status=200, body=b"<html>login"), "HTTP 200"),
+        (envelope("500"), "code '500'"),
+        (envelope(), "without a usable token"),
+        (envelope(data=canary.PERSON), "without a usable token"),
+        (envelope(data={"orgAccessToken": None}), "without a usable token"),
+        (envelope(data={"orgAccessToken": f"{canary.TOKEN}\r\nX-Evil: 1"}), "without a usable token"),
+        (envelope(data={"orgAccessToken": 7}), "without a usable token"),
+    ],
+)
+async def test_a_token_call_that_gives_no_token_is_a_value_without_secrets(attempt: Attempt, told: str) -> None:
+    async def ask() -> Attempt:
+        return attempt
+
+    fetched = await AppToken(ask).fetch()
+    assert isinstance(fetched, NoAnswer)
+    assert not fetched.sent
+    assert told in fetched.detail
+    assert canary.leaks(repr(fetched)) == []
+
+
+@pytest.mark.parametrize("expire", [0, -1, None, "7200", 10**12])
+async def test_a_token_is_read_whatever_its_expire_says(expire: Any) -> None:
+    async def ask() -> Attempt:
+        return envelope(data={"orgAccessToken": canary.TOKEN, "orgRefreshToken": "r", "expire": expire})
+
+    fetched = await AppToken(ask).fetch()
+    assert isinstance(fetched, Secret)
+    assert fetched.reveal() == canary.TOKEN
+
+
+@pytest.mark.parametrize("code", ["100100", "100300"])
+async def test_refused_app_credentials_are_an_error_at_once(code: str) -> None:
+    async def ask() -> Attempt:
+        return envelope(code)
+
+    with canary.raises(AuthError, match=code):
+        await AppToken(ask).fetch()
+
+
+class Broken(Exception):
+    """What the user's callable raises, with the token in its text."""
+
+
+async def raising() -> str:
+    raise Broken(canary.TOKEN)
+
+
+async def blank() -> str:
+    return f" {canary.TOKEN}"
+
+
+async def slow() -> str:
+    await asyncio.sleep(3600)
+    return canary.TOKEN
+
+
+@pytest.mark.parametrize(
+    ("provider", "told"), [(raising, "raised Broken"), (blank, "cannot be a token"), (slow, "raised TimeoutError")]
+)
+def test_a_token_callable_that_fails_is_a_value_without_its_words(
+    provider: Callable[[], Awaitable[str]], told: str
+) -> None:
+    fetched = run_virtual(CalledToken(provider, timeout_s=60).fetch())
+    assert isinstance(fetched, NoAnswer)
+    assert told in fetched.detail
+    assert canary.leaks(repr(fetched)) == []
+
+
+def test_app_credentials_show_no_secret() -> None:
+    app = AppCredentials(app_id="app", app_secret=canary.TOKEN)
+    assert canary.leaks(f"{app} {app!r} {attrs.asdict(app)} {attrs.astuple(app)}") == []
+
+
+@pytest.mark.parametrize("bad", ["", "with blank", "线", "a\r\nb", "x" * 4097])
+def test_app_credentials_that_cannot_be_any_are_refused(bad: str) -> None:
+    with canary.raises(ConfigError, match="app id"):
+        AppCredentials(app_id=bad, app_secret="secret")
+    with canary.raises(ConfigError, match="app secret"):
+        AppCredentials(app_id="app", app_secret=bad)
