@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +11,10 @@ from typing import Annotated
 import typer
 
 from asyncimport.cli.demo import run_demo
-from asyncimport.cli.importing import Job, run_job, shown_errors
+from asyncimport.cli.importing import Job, run_job, shown_errors, tell
 from asyncimport.configs import EventImportConfig, IdentifyWay, ImportMode, MatchingType, UserImportConfig
-from asyncimport.emulator import emulate
+from asyncimport.emulator import Emulator, FaultFileError, emulate
+from asyncimport.emulator.standalone import announce
 from asyncimport.errors import ConfigError
 from asyncimport.records import Event, UserProfile
 from asyncimport.resources import EVENTS, USERS
@@ -122,10 +124,21 @@ def demo() -> None:
 def emulate_command(
     port: Annotated[int, typer.Option("--port", help="Port on loopback; 0 takes a free one.")] = 0,
     faults: Annotated[Path | None, typer.Option("--faults", help="A JSON file of faults to inject.")] = None,
+    token: Annotated[str | None, typer.Option("--token", help="The token to accept; made up when not given.")] = None,
 ) -> None:
-    """Serve the platform's emulator on loopback until Ctrl-C."""
+    """Serve the platform's emulator on loopback until Ctrl-C. stdout carries one JSON line: where it listens."""
     with shown_errors():
-        asyncio.run(emulate(port=port, faults=faults))
+        try:
+            asyncio.run(emulate(port=port, faults=faults, token=token, ready=_announce))
+        except (FaultFileError, OSError) as error:
+            fault = f"{error}"
+        raise ConfigError(f"the emulator cannot start: {fault}")
+
+
+def _announce(platform: Emulator) -> None:
+    announce(platform)
+    if "ASYNCIMPORT_TOKEN" not in os.environ:
+        tell(f"export ASYNCIMPORT_BASE_URL={platform.url} ASYNCIMPORT_TOKEN={platform.token}")
 
 
 def _opened(file: Path, record: type[UserProfile | Event]) -> CsvFile | JsonlFile:

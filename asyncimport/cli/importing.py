@@ -47,6 +47,8 @@ def shown_errors() -> Iterator[None]:
     except AsyncImportError as error:
         tell(f"error: {error}")
         code = max(exit_code_of(error), 0 if error.report is None else exit_code(error.report))
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
     else:
         return
     raise typer.Exit(code)
@@ -100,18 +102,26 @@ async def follow(outcomes: OutcomeStream, *, quiet: bool) -> bool:
     Cancellation: as for the stream.
     """
     interrupt = _Interrupt(outcomes)
-    async with outcomes:
-        with interrupt.caught():
-            progress = None if quiet else asyncio.create_task(_progress(outcomes), name="asyncimport-progress")
-            try:
-                async for _ in outcomes:
-                    pass
-            finally:
-                if progress is not None:
-                    progress.cancel()
+    try:
+        async with outcomes:
+            with interrupt.caught():
+                await _read(outcomes, quiet=quiet)
+    except asyncio.CancelledError:
+        if not interrupt.has_cancelled():
+            raise
     if not quiet:
         tell(progress_line(outcomes.report))
     return interrupt.count > 0
+
+
+async def _read(outcomes: OutcomeStream, *, quiet: bool) -> None:
+    progress = None if quiet else asyncio.create_task(_progress(outcomes), name="asyncimport-progress")
+    try:
+        async for _ in outcomes:
+            pass
+    finally:
+        if progress is not None:
+            progress.cancel()
 
 
 class _Interrupt:
@@ -142,6 +152,10 @@ class _Interrupt:
             self._outcomes.stop()
         elif self._task is not None:
             self._task.cancel()
+
+    def has_cancelled(self) -> bool:
+        """Whether a second Ctrl-C, and nothing else, cancelled the task; the cancellation is then taken back."""
+        return self.count > 1 and self._task is not None and self._task.uncancel() == 0
 
 
 async def _progress(outcomes: OutcomeStream) -> None:
