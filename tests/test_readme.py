@@ -1,0 +1,58 @@
+"""The README is true: its code runs, its numbers are the benchmark's, and it stays short."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+import pytest
+
+import asyncimport
+from asyncimport import DispatchPolicy, HttpOptions, RunOptions
+
+README = Path(__file__).parent.parent / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+def ran(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def without_numbers(text: str) -> list[str]:
+    return [re.sub(r"[\d,.]+", "#", line).strip() for line in text.strip().splitlines()]
+
+
+def test_the_first_example_prints_what_the_readme_shows() -> None:
+    shown = re.search(r"```text\n(users: .*?)```", TEXT, re.DOTALL)
+    assert shown is not None
+    assert without_numbers(ran(BLOCKS[0])) == without_numbers(shown[1])
+
+
+@pytest.mark.parametrize("code", BLOCKS[1:], ids=lambda code: code.splitlines()[2][:40])
+def test_the_other_examples_run_and_print_what_their_comments_say(code: str) -> None:
+    printed = ran(code)
+    for said in re.findall(r"print\(.*\)  # (.*)", code):
+        assert said in printed
+
+
+def test_it_names_every_option() -> None:
+    for kind in (DispatchPolicy, HttpOptions):
+        for field in attrs.fields(kind):
+            assert f"`{field.name}`" in TEXT, field.name
+    for option in RunOptions.__annotations__:
+        assert f"`{option}`" in TEXT, option
+    for name in asyncimport.__all__:
+        if name.endswith("Error"):
+            assert name in TEXT or name in ("AsyncImportError", "StateError")
+
+
+def test_it_is_at_most_200_lines() -> None:
+    assert len(TEXT.splitlines()) <= 200
