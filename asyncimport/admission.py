@@ -8,12 +8,12 @@ once, so that every attempt and every resume sends the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from attrs import define, evolve, field, frozen
 
 from asyncimport.batch import Positions
-from asyncimport.compiled import Fast, compile_record
+from asyncimport.compiled import Fast, Names, compile_record
 from asyncimport.fields import At, Problem
 from asyncimport.outcome import Rejected
 from asyncimport.resources import Resource
@@ -33,7 +33,7 @@ class Admitted:
 
 @define(kw_only=True)
 class Admission:
-    """Admits the records of one run. `fast` is the generated code; whatever it doubts goes to the reference."""
+    """Admits the records of one run: by generated code, and what that doubts by the reference."""
 
     resource: Resource
     config: object
@@ -42,26 +42,39 @@ class Admission:
     #: Wall clock in milliseconds since 1970.
     now_ms: Callable[[], int]
     _shape: Shape = field(init=False)
+    _is_stamped: bool = field(init=False)
+    #: The generated function that fitted last, and the one for dicts with the other names.
     _fast: Fast = field(init=False)
+    _other: Fast = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Generate the code for this resource and config."""
         self._shape = shape_of(self.resource.record)
-        self._fast = compile_record(self._shape, self.config)
+        self._is_stamped = self.resource.is_stamped
+        self._fast = compile_record(self._shape, self.config, Names.WIRE)
+        self._other = compile_record(self._shape, self.config, Names.PYTHON)
 
     def admit(self, record: Any, position: int, line: int | None = None) -> Wire | Rejected:
         """The wire copy of one record, or its rejection with every problem. `line` is where it began in its file."""
         wire = self._fast(record)
         if wire is None:
-            explained = self._explained(record, position, line)
-            if isinstance(explained, Rejected):
-                return explained
-            wire = explained
-        if self.resource.is_stamped:
+            doubted = self._doubted(record, position, line)
+            if isinstance(doubted, Rejected):
+                return doubted
+            wire = doubted
+        if self._is_stamped:
             if "uuid" not in wire:
                 wire["uuid"] = f"{self.run_id}{position:016x}"
             if "time" not in wire:
                 wire["time"] = self.now_ms()
+        return wire
+
+    def _doubted(self, record: Any, position: int, line: int | None) -> Wire | Rejected:
+        """Try the other names first: the records of one source mostly use the same."""
+        wire = self._other(record) if type(record) is dict else None
+        if wire is None:
+            return self._explained(record, position, line)
+        self._fast, self._other = self._other, self._fast
         return wire
 
     def _explained(self, record: Any, position: int, line: int | None) -> Wire | Rejected:
@@ -85,20 +98,27 @@ class Admission:
         return rejection(position, problems) if problems else repaired
 
 
-def neighbours(items: Sequence[Wire | Rejected], first: int) -> Iterator[Admitted | Rejected]:
+def neighbours(items: list[Wire | Rejected], first: int) -> Iterator[Admitted | Rejected]:
     """Group what was admitted at positions from `first` on: runs of neighbours, and single rejections, in order."""
-    wires: list[Wire] = []
-    for position, item in enumerate(items, first):
-        if type(item) is dict:
-            wires.append(item)
-            continue
-        if wires:
-            yield Admitted(wires=wires, first=position - len(wires))
-            wires = []
-        if isinstance(item, Rejected):
-            yield item
-    if wires:
-        yield Admitted(wires=wires, first=first + len(items) - len(wires))
+    start = 0
+    for index, rejected in _rejections(items):
+        if index > start:
+            yield Admitted(wires=_wires(items[start:index]), first=first + start)
+        yield rejected
+        start = index + 1
+    if start < len(items):
+        yield Admitted(wires=_wires(items[start:]), first=first + start)
+
+
+def _rejections(items: list[Wire | Rejected]) -> list[tuple[int, Rejected]]:
+    """The rejections and where they are. Most hops have none, which one pass in C finds out."""
+    if Rejected not in set(map(type, items)):
+        return []
+    return [(index, item) for index, item in enumerate(items) if isinstance(item, Rejected)]
+
+
+def _wires(items: list[Wire | Rejected]) -> list[Wire]:
+    return cast("list[Wire]", items)  # the slice between two rejections
 
 
 def rejection(position: int, problems: Sequence[Problem], line: int | None = None) -> Rejected:

@@ -5,14 +5,16 @@ A generated function takes a record and returns its clean wire form, or None whe
 never explains, and may never accept what the reference refuses. One exception is made for speed: it leaves lone
 surrogates, integers beyond 64 bits and keys that are no text to the codec, whose encoder refuses exactly these.
 
-Three forms are generated of each record class: from its instances, from dicts with wire names, from dicts with Python
-names. One function costs about a millisecond to make, once for each run's resource and config.
+Two functions are generated of each record class: for its instances and for dicts with wire names, and for dicts with
+Python names; objects inside lists are read in the same code, since a call costs as much as reading two fields. Making
+one takes about a millisecond, once for each run's resource and config.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
+from enum import Enum
 from typing import Any, Final
 
 from attrs import define, field
@@ -33,7 +35,7 @@ from asyncimport.fields import (
     copy_json,
     millis_of,
 )
-from asyncimport.shape import Field, NamesFilled, Needs, ObjectOf, Requirement, Shape, shape_of
+from asyncimport.shape import NamesFilled, Needs, ObjectOf, Requirement, Shape, shape_of
 
 Fast = Callable[[Any], dict[str, Any] | None]
 
@@ -41,23 +43,27 @@ Fast = Callable[[Any], dict[str, Any] | None]
 PLAIN: Final = frozenset({str, int, bool})
 
 
-def compile_record(shape: Shape, config: object) -> Fast:
-    """A function from a record or dict to its wire form, or None in doubt. It shares nothing mutable with the record."""
-    from_instance = _compile(shape, config, "from_instance", lambda spec: f"r.{spec.name}", is_dict=False)
-    from_wire = _compile(shape, config, "from_wire_names", lambda spec: f"get({spec.wire!r})", is_dict=True)
-    from_python = _compile(shape, config, "from_python_names", lambda spec: f"get({spec.name!r})", is_dict=True)
-    record = shape.record
+class Names(Enum):
+    """By which names a generated function reads dicts."""
 
-    def fast(value: Any) -> dict[str, Any] | None:
-        kind = type(value)
-        if kind is record:
-            return from_instance(value)
-        if kind is dict:
-            wire_form = from_wire(value)
-            return from_python(value) if wire_form is None else wire_form
-        return None
+    WIRE = "wire"
+    PYTHON = "name"
 
-    return fast
+
+def compile_record(shape: Shape, config: object, names: Names) -> Fast:
+    """A function from a record, or a dict with these names, to its wire form, or None in doubt.
+
+    It shares nothing mutable with the record.
+    """
+    source = _Source(
+        dict_names=names,
+        config=config,
+        names={"datetime": datetime, "millis_of": millis_of, "copy_object": copy_object},
+    )
+    source.line(0, "def fast(r0):")
+    _emit_object(source, shape, level=0, depth=1)
+    source.line(1, "return w0")
+    return source.function()
 
 
 def copy_object(value: Any) -> dict[str, Any] | None:
@@ -82,30 +88,12 @@ def copy_object(value: Any) -> dict[str, Any] | None:
     return copied
 
 
-def _compile(shape: Shape, config: object, name: str, read: Callable[[Field], str], *, is_dict: bool) -> Fast:
-    source = _Source(names={"datetime": datetime, "millis_of": millis_of, "copy_object": copy_object})
-    source.line(0, f"def {name}(r):")
-    if is_dict:
-        source.line(1, "get = r.get")
-    source.line(1, "w = {}")
-    for spec in shape.fields:
-        source.line(1, f"v = {read(spec)}")
-        source.line(1, "if v is not None:")
-        _emit(source, spec.kind, 2, f"w[{spec.wire!r}]")
-        if spec.required:
-            source.line(1, "else: return None")
-    if is_dict:  # a key that was not asked for, unless it stands for an absent field
-        source.line(1, "if len(w) != len(r): return None")
-    for requirement in shape.requirements:
-        _emit_requirement(source, requirement, config)
-    source.line(1, "return w")
-    return source.function(name)
-
-
-@define
+@define(kw_only=True)
 class _Source:
     """Lines of generated code and the objects they name."""
 
+    dict_names: Names
+    config: object
     names: dict[str, Any]
     lines: list[str] = field(factory=list)
 
@@ -117,55 +105,79 @@ class _Source:
         self.names[name] = value
         return name
 
-    def function(self, name: str) -> Fast:
+    def function(self) -> Fast:
         namespace = dict(self.names)
-        exec(compile("\n".join(self.lines), f"<asyncimport {name}>", "exec"), namespace)  # noqa: S102 -- our own lines, from our own declarations
-        made: Fast = namespace[name]
+        exec(compile("\n".join(self.lines), "<asyncimport generated>", "exec"), namespace)  # noqa: S102 -- our own lines, from our own declarations
+        made: Fast = namespace["fast"]
         return made
 
 
-def _emit(source: _Source, kind: Kind, depth: int, target: str) -> None:
-    """Lines that check `v` and put its wire form into `target`, or return None."""
+def _emit_object(source: _Source, shape: Shape, *, level: int, depth: int) -> None:
+    """Lines that read the object `r<level>` into the dict `w<level>`, or return None."""
+    record, wire = f"r{level}", f"w{level}"
+    values = [f"v{level}_{index}" for index in range(len(shape.fields))]
+    source.line(depth, f"if type({record}) is {source.bind(shape.record)}:")
+    for value, spec in zip(values, shape.fields, strict=True):
+        source.line(depth + 1, f"{value} = {record}.{spec.name}")
+    source.line(depth, f"elif type({record}) is dict:")
+    source.line(depth + 1, f"get = {record}.get")
+    for value, spec in zip(values, shape.fields, strict=True):
+        source.line(depth + 1, f"{value} = get({getattr(spec, source.dict_names.value)!r})")
+    source.line(depth, "else: return None")
+    source.line(depth, f"{wire} = {{}}")
+    for value, spec in zip(values, shape.fields, strict=True):
+        source.line(depth, f"if {value} is not None:")
+        _emit_value(source, spec.kind, value, f"{wire}[{spec.wire!r}]", level=level, depth=depth + 1)
+        if spec.required:
+            source.line(depth, "else: return None")
+    # Of a dict, as many keys must have been read as it has: one that was not asked for, or is absent, is left to doubt.
+    source.line(depth, f"if type({record}) is dict and len({wire}) != len({record}): return None")
+    for requirement in shape.requirements:
+        _emit_requirement(source, requirement, wire, depth)
+
+
+def _emit_value(source: _Source, kind: Kind, value: str, target: str, *, level: int, depth: int) -> None:
+    """Lines that check a value that is there and put its wire form into `target`, or return None."""
     match kind:
         case Text():
-            source.line(depth, f"if {_text_doubt(source, kind, 'v')}: return None")
-            source.line(depth, f"{target} = v")
+            source.line(depth, f"if {_text_doubt(source, kind, value)}: return None")
+            source.line(depth, f"{target} = {value}")
         case Flag():
-            source.line(depth, "if v is not True and v is not False: return None")
-            source.line(depth, f"{target} = v")
+            source.line(depth, f"if {value} is not True and {value} is not False: return None")
+            source.line(depth, f"{target} = {value}")
         case Int64():
-            source.line(depth, f"if type(v) is not int or not {INT64.start} <= v < {INT64.stop}: return None")
-            source.line(depth, f"{target} = v")
+            low, high = INT64.start, INT64.stop
+            source.line(depth, f"if type({value}) is not int or not {low} <= {value} < {high}: return None")
+            source.line(depth, f"{target} = {value}")
         case Millis():
-            source.line(depth, "if type(v) is datetime and v.utcoffset() is not None: v = millis_of(v)")
             low, high = MILLISECONDS.start, MILLISECONDS.stop
-            source.line(depth, f"if type(v) is not int or not {low} <= v < {high}: return None")
-            source.line(depth, f"{target} = v")
+            aware = f"type({value}) is datetime and {value}.utcoffset() is not None"
+            source.line(depth, f"if {aware}: {value} = millis_of({value})")
+            source.line(depth, f"if type({value}) is not int or not {low} <= {value} < {high}: return None")
+            source.line(depth, f"{target} = {value}")
         case JsonObject():
-            source.line(depth, "v = copy_object(v)")
-            source.line(depth, "if v is None: return None")
-            source.line(depth, f"{target} = v")
+            source.line(depth, f"{target} = {value} = copy_object({value})")
+            source.line(depth, f"if {value} is None: return None")
         case ListOf():
-            _emit_list(source, kind, depth, target)
+            source.line(depth, f"if type({value}) is not list or len({value}) < {kind.min_items}: return None")
+            _emit_items(source, kind.item, value, target, level=level, depth=depth)
         case _:  # a kind without generated code is always left to the reference
             source.line(depth, "return None")
 
 
-def _emit_list(source: _Source, kind: ListOf, depth: int, target: str) -> None:
-    source.line(depth, f"if type(v) is not list or len(v) < {kind.min_items}: return None")
-    match kind.item:
-        case Text() as text:
-            source.line(depth, "for x in v:")
-            source.line(depth + 1, f"if {_text_doubt(source, text, 'x')}: return None")
-            source.line(depth, f"{target} = v[:]")
+def _emit_items(source: _Source, kind: Kind, value: str, target: str, *, level: int, depth: int) -> None:
+    """Lines that copy the items of a list."""
+    match kind:
+        case Text():
+            source.line(depth, f"for x in {value}:")
+            source.line(depth + 1, f"if {_text_doubt(source, kind, 'x')}: return None")
+            source.line(depth, f"{target} = {value}[:]")
         case ObjectOf(record=record):
-            convert = source.bind(compile_record(shape_of(record), None))
-            source.line(depth, "a = []")
-            source.line(depth, "for x in v:")
-            source.line(depth + 1, f"y = {convert}(x)")
-            source.line(depth + 1, "if y is None: return None")
-            source.line(depth + 1, "a.append(y)")
-            source.line(depth, f"{target} = a")
+            inner = level + 1
+            source.line(depth, f"{target} = a{inner} = []")
+            source.line(depth, f"for r{inner} in {value}:")
+            _emit_object(source, shape_of(record), level=inner, depth=depth + 1)
+            source.line(depth + 1, f"a{inner}.append(w{inner})")
         case _:
             source.line(depth, "return None")
 
@@ -181,18 +193,16 @@ def _text_doubt(source: _Source, kind: Text, name: str) -> str:
     return " or ".join(doubts)
 
 
-def _emit_requirement(source: _Source, requirement: Requirement, config: object) -> None:
+def _emit_requirement(source: _Source, requirement: Requirement, wire: str, depth: int) -> None:
     match requirement:
         case Needs(field=given, other=other):
-            source.line(1, f"if {given!r} in w and {other!r} not in w: return None")
-        case NamesFilled(field=naming) if requirement.applies(config):
-            names: Mapping[str, str] = requirement.names
-            table = source.bind(names)
-            source.line(1, f"n = w.get({naming!r})")
-            source.line(1, "if not n: return None")
-            source.line(1, f"n = {table}.get(n)")
-            source.line(1, "if n is not None and not w.get(n): return None")
+            source.line(depth, f"if {given!r} in {wire} and {other!r} not in {wire}: return None")
+        case NamesFilled(field=naming) if requirement.applies(source.config):
+            source.line(depth, f"n = {wire}.get({naming!r})")
+            source.line(depth, "if not n: return None")
+            source.line(depth, f"n = {source.bind(requirement.names)}.get(n)")
+            source.line(depth, f"if n is not None and not {wire}.get(n): return None")
         case NamesFilled():
             pass  # only exact matching asks for it, and this run's config does not
         case _:
-            source.line(1, "return None")
+            source.line(depth, "return None")

@@ -67,7 +67,8 @@ class Reader(ABC):
 
     def take(self) -> list[Wire | Rejected]:
         """What is buffered, up to `HOP` records."""
-        taken = [self._buffer.popleft() for _ in range(min(len(self._buffer), HOP))]
+        buffer = self._buffer
+        taken = [buffer.popleft() for _ in range(min(len(buffer), HOP))]
         self._made_room()
         return taken
 
@@ -112,8 +113,9 @@ class LoopReader(Reader):
             if self._records is None:
                 self._iterator = iter(self._source)
                 self._records = enumerate(self._iterator)
+            admit, append = self._admit, self._buffer.append
             for position, record in islice(self._records, HOP):
-                self._buffer.append(self._admit(record, position, None))
+                append(admit(record, position, None))
             self._has_ended = len(self._buffer) < HOP
         except Exception as error:  # noqa: BLE001 -- whatever the source raises ends it, after what it gave
             self.error, self._has_ended = error, True
