@@ -13,8 +13,8 @@ from typing import Any, cast
 from attrs import define, evolve, field, frozen
 
 from asyncimport.batch import Positions
-from asyncimport.compiled import Fast, Names, compile_record
 from asyncimport.fields import At, Problem
+from asyncimport.learned import Learned
 from asyncimport.outcome import Rejected
 from asyncimport.resources import Resource
 from asyncimport.shape import Shape, copy_record, shape_of
@@ -43,39 +43,48 @@ class Admission:
     now_ms: Callable[[], int]
     _shape: Shape = field(init=False)
     _is_stamped: bool = field(init=False)
-    #: The generated function that fitted last, and the one for dicts with the other names.
-    _fast: Fast = field(init=False)
-    _other: Fast = field(init=False)
+    _code: Learned = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Generate the code for this resource and config."""
         self._shape = shape_of(self.resource.record)
         self._is_stamped = self.resource.is_stamped
-        self._fast = compile_record(self._shape, self.config, Names.WIRE)
-        self._other = compile_record(self._shape, self.config, Names.PYTHON)
+        self._code = Learned(self._shape, self.config)
 
     def admit(self, record: Any, position: int, line: int | None = None) -> Wire | Rejected:
         """The wire copy of one record, or its rejection with every problem. `line` is where it began in its file."""
-        wire = self._fast(record)
+        wire = self._code.fast(record)
         if wire is None:
-            doubted = self._doubted(record, position, line)
-            if isinstance(doubted, Rejected):
-                return doubted
-            wire = doubted
+            missed = self._missed(record, position, line)
+            if isinstance(missed, Rejected):
+                return missed
+            wire = missed
         if self._is_stamped:
-            if "uuid" not in wire:
-                wire["uuid"] = f"{self.run_id}{position:016x}"
-            if "time" not in wire:
-                wire["time"] = self.now_ms()
+            self._stamp(wire, position)
         return wire
 
-    def _doubted(self, record: Any, position: int, line: int | None) -> Wire | Rejected:
-        """Try the other names first: the records of one source mostly use the same."""
-        wire = self._other(record) if type(record) is dict else None
-        if wire is None:
-            return self._explained(record, position, line)
-        self._fast, self._other = self._other, self._fast
-        return wire
+    def admit_all(self, records: Sequence[Any], first: int) -> list[Wire | Rejected]:
+        """The same for records that nobody changes meanwhile, the first of them at position `first`: a pass in C."""
+        items: list[Any] = list(map(self._code.fast, records))
+        if None in items:
+            for index, item in enumerate(items):
+                if item is None:
+                    items[index] = self.admit(records[index], first + index)
+        if self._is_stamped:
+            for position, item in enumerate(items, first):
+                if type(item) is dict:
+                    self._stamp(item, position)
+        return items
+
+    def _missed(self, record: Any, position: int, line: int | None) -> Wire | Rejected:
+        wire = self._code.missed(record, position)
+        return self._explained(record, position, line) if wire is None else wire
+
+    def _stamp(self, wire: Wire, position: int) -> None:
+        if "uuid" not in wire:
+            wire["uuid"] = f"{self.run_id}{position:016x}"
+        if "time" not in wire:
+            wire["time"] = self.now_ms()
 
     def _explained(self, record: Any, position: int, line: int | None) -> Wire | Rejected:
         """The wire form by the reference, or the rejection."""

@@ -45,7 +45,9 @@ async def flow(parts: Parts) -> None:
         items = await reader.pull(lingers_until)
         first = parts.tally.read
         parts.tally.add_read(len(items))
-        await parts.dispatcher.submit(_pieces(parts, items, first))
+        pieces = _pieces(parts, items, first)
+        del items  # a hop is let go with its pieces, before the next is pulled
+        await parts.dispatcher.submit(pieces)
         await asyncio.sleep(0)  # a source that never waits lets the workers in between its hops
     await parts.dispatcher.submit(_flushed(parts))
 
@@ -172,7 +174,7 @@ class ImportClient:
         self._session.enter()
         policy, clock, run_id = options.policy, self._clock, secrets.token_hex(10)
         admission = Admission(resource=resource, config=config, run_id=run_id, now_ms=_wall_ms)
-        reader = reader_for(source, admission.admit, clock)
+        reader = reader_for(source, admission, clock)
         window = Window(policy.width)
         tally = Tally(resource=resource.name, run_id=run_id, started_at=clock.now())
         dispatcher = Dispatcher(

@@ -55,15 +55,20 @@ def compile_record(shape: Shape, config: object, names: Names) -> Fast:
 
     It shares nothing mutable with the record.
     """
-    source = _Source(
-        dict_names=names,
-        config=config,
-        names={"datetime": datetime, "millis_of": millis_of, "copy_object": copy_object},
-    )
+    source = new_source(config, names)
     source.line(0, "def fast(r0):")
     _emit_object(source, shape, level=0, depth=1)
     source.line(1, "return w0")
     return source.function()
+
+
+def new_source(config: object, names: Names) -> Source:
+    """No lines yet, and what generated code refers to."""
+    return Source(
+        config=config,
+        dict_names=names,
+        names={"datetime": datetime, "millis_of": millis_of, "copy_object": copy_object},
+    )
 
 
 def copy_object(value: Any) -> dict[str, Any] | None:
@@ -89,11 +94,11 @@ def copy_object(value: Any) -> dict[str, Any] | None:
 
 
 @define(kw_only=True)
-class _Source:
+class Source:
     """Lines of generated code and the objects they name."""
 
-    dict_names: Names
     config: object
+    dict_names: Names
     names: dict[str, Any]
     lines: list[str] = field(factory=list)
 
@@ -112,7 +117,7 @@ class _Source:
         return made
 
 
-def _emit_object(source: _Source, shape: Shape, *, level: int, depth: int) -> None:
+def _emit_object(source: Source, shape: Shape, *, level: int, depth: int) -> None:
     """Lines that read the object `r<level>` into the dict `w<level>`, or return None."""
     record, wire = f"r{level}", f"w{level}"
     values = [f"v{level}_{index}" for index in range(len(shape.fields))]
@@ -127,7 +132,7 @@ def _emit_object(source: _Source, shape: Shape, *, level: int, depth: int) -> No
     source.line(depth, f"{wire} = {{}}")
     for value, spec in zip(values, shape.fields, strict=True):
         source.line(depth, f"if {value} is not None:")
-        _emit_value(source, spec.kind, value, f"{wire}[{spec.wire!r}]", level=level, depth=depth + 1)
+        emit_value(source, spec.kind, value, f"{wire}[{spec.wire!r}]", level=level, depth=depth + 1)
         if spec.required:
             source.line(depth, "else: return None")
     # Of a dict, as many keys must have been read as it has: one that was not asked for, or is absent, is left to doubt.
@@ -136,11 +141,11 @@ def _emit_object(source: _Source, shape: Shape, *, level: int, depth: int) -> No
         _emit_requirement(source, requirement, wire, depth)
 
 
-def _emit_value(source: _Source, kind: Kind, value: str, target: str, *, level: int, depth: int) -> None:
+def emit_value(source: Source, kind: Kind, value: str, target: str, *, level: int, depth: int) -> None:
     """Lines that check a value that is there and put its wire form into `target`, or return None."""
     match kind:
         case Text():
-            source.line(depth, f"if {_text_doubt(source, kind, value)}: return None")
+            source.line(depth, f"if {text_doubt(source, kind, value)}: return None")
             source.line(depth, f"{target} = {value}")
         case Flag():
             source.line(depth, f"if {value} is not True and {value} is not False: return None")
@@ -165,12 +170,12 @@ def _emit_value(source: _Source, kind: Kind, value: str, target: str, *, level: 
             source.line(depth, "return None")
 
 
-def _emit_items(source: _Source, kind: Kind, value: str, target: str, *, level: int, depth: int) -> None:
+def _emit_items(source: Source, kind: Kind, value: str, target: str, *, level: int, depth: int) -> None:
     """Lines that copy the items of a list."""
     match kind:
         case Text():
             source.line(depth, f"for x in {value}:")
-            source.line(depth + 1, f"if {_text_doubt(source, kind, 'x')}: return None")
+            source.line(depth + 1, f"if {text_doubt(source, kind, 'x')}: return None")
             source.line(depth, f"{target} = {value}[:]")
         case ObjectOf(record=record):
             inner = level + 1
@@ -182,7 +187,7 @@ def _emit_items(source: _Source, kind: Kind, value: str, target: str, *, level: 
             source.line(depth, "return None")
 
 
-def _text_doubt(source: _Source, kind: Text, name: str) -> str:
+def text_doubt(source: Source, kind: Text, name: str) -> str:
     doubts = [f"type({name}) is not str"]
     if kind.non_empty:
         doubts.append(f"not {name}")
@@ -193,7 +198,7 @@ def _text_doubt(source: _Source, kind: Text, name: str) -> str:
     return " or ".join(doubts)
 
 
-def _emit_requirement(source: _Source, requirement: Requirement, wire: str, depth: int) -> None:
+def _emit_requirement(source: Source, requirement: Requirement, wire: str, depth: int) -> None:
     match requirement:
         case Needs(field=given, other=other):
             source.line(depth, f"if {given!r} in {wire} and {other!r} not in {wire}: return None")

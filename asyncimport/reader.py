@@ -13,9 +13,9 @@ import contextvars
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from asyncimport.admission import Wire
 from asyncimport.clock import Bell, Clock
@@ -24,7 +24,16 @@ from asyncimport.outcome import Rejected
 from asyncimport.records import Record
 from asyncimport.sources.inline import Inline
 
-Admit = Callable[[Any, int, int | None], Wire | Rejected]
+
+class Admits(Protocol):
+    """What a reader has done with each record where it was pulled: the wire copy, or the rejection."""
+
+    def admit(self, record: Any, position: int, line: int | None = None) -> Wire | Rejected:
+        """Admit one record."""
+
+    def admit_all(self, records: Sequence[Any], first: int) -> list[Wire | Rejected]:
+        """Admit records that nobody changes meanwhile."""
+
 
 #: Records handed over at once. 500 are admitted in about a millisecond, so other callbacks wait no longer.
 HOP: Final = 500
@@ -39,11 +48,11 @@ ABANDON_AFTER_S: Final = 5.0
 class Reader(ABC):
     """A source being read. `error` is what the source raised; what it gave before is still handed over.
 
-    `admit` is called with each record, its position from 0, and its line where the iterator has `line_num`.
+    Each record is admitted with its position from 0, and its line where the iterator has `line_num`.
     """
 
-    def __init__(self, admit: Admit, clock: Clock) -> None:
-        self._admit = admit
+    def __init__(self, admission: Admits, clock: Clock) -> None:
+        self._admission = admission
         self._clock = clock
         self._bell = Bell(clock)
         self._buffer: deque[Wire | Rejected] = deque()
@@ -99,11 +108,40 @@ class Reader(ABC):
         """Something was taken from the buffer: whoever waits for room may go on."""
 
 
+class ListReader(Reader):
+    """Slices a list or tuple. A hop is admitted in one go: nothing else runs between its slice and its copies."""
+
+    def __init__(self, source: Sequence[Any], admission: Admits, clock: Clock) -> None:
+        super().__init__(admission, clock)
+        self._source = source
+        self._position = 0
+        self._has_ended = not source
+
+    async def pull(self, until: float | None) -> list[Wire | Rejected]:  # noqa: ARG002 -- a list never lets one wait
+        if self.is_done:
+            return []
+        first, self._position = self._position, self._position + HOP
+        records = self._source[first : self._position]
+        self._has_ended = self._position >= len(self._source)
+        return self._admission.admit_all(records, first)
+
+    async def _fill(self, until: float | None) -> None:
+        """Nothing is buffered: `pull` hands over at once."""
+
+    def _made_room(self) -> None:
+        """Nobody waits."""
+
+    async def aclose(self) -> float | None:
+        self._has_ended = True
+        self.stop()
+        return None
+
+
 class LoopReader(Reader):
     """Pulls a plain iterator on the event loop."""
 
-    def __init__(self, source: Iterable[Any], admit: Admit, clock: Clock) -> None:
-        super().__init__(admit, clock)
+    def __init__(self, source: Iterable[Any], admission: Admits, clock: Clock) -> None:
+        super().__init__(admission, clock)
         self._source = source
         self._records: Iterator[tuple[int, Any]] | None = None
         self._iterator: Iterator[Any] | None = None
@@ -113,9 +151,9 @@ class LoopReader(Reader):
             if self._records is None:
                 self._iterator = iter(self._source)
                 self._records = enumerate(self._iterator)
-            admit, append = self._admit, self._buffer.append
+            admit, append = self._admission.admit, self._buffer.append
             for position, record in islice(self._records, HOP):
-                append(admit(record, position, None))
+                append(admit(record, position))
             self._has_ended = len(self._buffer) < HOP
         except Exception as error:  # noqa: BLE001 -- whatever the source raises ends it, after what it gave
             self.error, self._has_ended = error, True
@@ -133,8 +171,8 @@ class LoopReader(Reader):
 class TaskReader(Reader):
     """Pulls an async iterable in one task."""
 
-    def __init__(self, source: AsyncIterable[Any], admit: Admit, clock: Clock) -> None:
-        super().__init__(admit, clock)
+    def __init__(self, source: AsyncIterable[Any], admission: Admits, clock: Clock) -> None:
+        super().__init__(admission, clock)
         self._source = source
         self._room = Bell(clock)
         self._task: asyncio.Task[None] | None = None
@@ -153,7 +191,7 @@ class TaskReader(Reader):
             iterator = aiter(self._source)
             position = 0
             async for record in iterator:
-                self._buffer.append(self._admit(record, position, None))
+                self._buffer.append(self._admission.admit(record, position))
                 position += 1
                 self._bell.ring()
                 while len(self._buffer) >= AHEAD and not self._is_stopping:
@@ -196,8 +234,8 @@ class ThreadReader(Reader):
     it was woken, so no wake-up is lost.
     """
 
-    def __init__(self, source: Iterable[Any], admit: Admit, clock: Clock) -> None:
-        super().__init__(admit, clock)
+    def __init__(self, source: Iterable[Any], admission: Admits, clock: Clock) -> None:
+        super().__init__(admission, clock)
         self._source = source
         self._notice_at = HOP
         self._room = threading.Event()
@@ -246,7 +284,7 @@ class ThreadReader(Reader):
         self._speak()
 
     def _pull(self, iterator: Any) -> None:
-        admit, buffer, has_lines = self._admit, self._buffer, hasattr(iterator, "line_num")
+        admit, buffer, has_lines = self._admission.admit, self._buffer, hasattr(iterator, "line_num")
         for position, record in enumerate(iterator):
             buffer.append(admit(record, position, iterator.line_num if has_lines else None))
             if len(buffer) >= self._notice_at and not self._paused():
@@ -287,7 +325,7 @@ def close_iterator(iterator: Any) -> None:
         close()
 
 
-def reader_for(source: Any, admit: Admit, clock: Clock) -> Reader:
+def reader_for(source: Any, admission: Admits, clock: Clock) -> Reader:
     """The reader that fits a source.
 
     Raises:
@@ -298,11 +336,11 @@ def reader_for(source: Any, admit: Admit, clock: Clock) -> Reader:
             f"the source must be an iterable of records, not one {type(source).__name__}: put it into a list"
         )
     if isinstance(source, list | tuple):
-        return LoopReader(source, admit, clock)
+        return ListReader(source, admission, clock)
     if isinstance(source, Inline):
-        return LoopReader(source.records, admit, clock)
+        return LoopReader(source.records, admission, clock)
     if isinstance(source, AsyncIterable):
-        return TaskReader(source, admit, clock)
+        return TaskReader(source, admission, clock)
     if isinstance(source, Iterable) or hasattr(source, "__getitem__"):
-        return ThreadReader(source, admit, clock)
+        return ThreadReader(source, admission, clock)
     raise ConfigError(f"the source must be an iterable or async iterable of records, got {type(source).__name__}")

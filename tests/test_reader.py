@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import canary
@@ -13,18 +13,23 @@ from virtual import run_virtual
 
 from asyncimport.clock import SystemClock
 from asyncimport.errors import ConfigError
-from asyncimport.reader import AHEAD, HOP, LoopReader, Reader, TaskReader, ThreadReader, reader_for
+from asyncimport.reader import AHEAD, HOP, ListReader, LoopReader, Reader, TaskReader, ThreadReader, reader_for
 from asyncimport.records import UserProfile
 from asyncimport.sources import inline
 
 
-def copied(record: Any, position: int, line: int | None) -> dict[str, Any]:
+class Copies:
     """An admission that shows what it was given."""
-    return {"record": dict(record) if isinstance(record, dict) else record, "position": position, "line": line}
+
+    def admit(self, record: Any, position: int, line: int | None = None) -> Any:
+        return {"record": dict(record) if isinstance(record, dict) else record, "position": position, "line": line}
+
+    def admit_all(self, records: Sequence[Any], first: int) -> list[Any]:
+        return [self.admit(record, position) for position, record in enumerate(records, first)]
 
 
 def open_reader(source: Any, clock: Any = None) -> Reader:
-    return reader_for(source, copied, clock or SystemClock())
+    return reader_for(source, Copies(), clock or SystemClock())
 
 
 async def drained(reader: Reader) -> list[Any]:
@@ -47,7 +52,7 @@ async def agen(count: int) -> AsyncIterator[int]:
         yield number
 
 
-class Sequence:
+class Indexed:
     """The old protocol of iteration."""
 
     def __getitem__(self, index: int) -> int:
@@ -60,8 +65,8 @@ class Sequence:
 @pytest.mark.parametrize(
     ("make", "kind"),
     [
-        (lambda n: list(range(n)), LoopReader),
-        (lambda n: tuple(range(n)), LoopReader),
+        (lambda n: list(range(n)), ListReader),
+        (lambda n: tuple(range(n)), ListReader),
         (lambda n: inline(iter(range(n))), LoopReader),
         (agen, TaskReader),
         (lambda n: (x for x in range(n)), ThreadReader),
@@ -89,7 +94,7 @@ async def test_no_hop_is_larger_than_a_hop() -> None:
 
 
 async def test_an_object_with_getitem_alone_is_a_source() -> None:
-    assert await records_of(Sequence()) == [0, 1, 2]
+    assert await records_of(Indexed()) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
