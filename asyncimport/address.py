@@ -13,7 +13,7 @@ from typing import Final
 from attrs import field, frozen
 
 from asyncimport.errors import ConfigError
-from asyncimport.resources import Resource
+from asyncimport.resources import RESOURCES, Resource
 
 #: ASCII only (an international name in its xn-- form), no user info, no query, no fragment, no escapes.
 _URL: Final = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?((?:/[A-Za-z0-9._~-]+)*)/?")
@@ -47,7 +47,7 @@ def read_address(base_url: str, endpoints: Mapping[str, str] | None, *, allow_in
     Raises:
         ConfigError: anything but https (http to loopback, or when allowed), or a path that is more than a path.
     """
-    match = _URL.fullmatch(base_url)
+    match = _URL.fullmatch(base_url) if isinstance(base_url, str) else None
     if match is None or ".." in base_url or not _is_port(match[3]):
         raise ConfigError(
             "the base URL must look like https://host/path, without user, query, fragment, escapes or '..'; "
@@ -60,7 +60,10 @@ def read_address(base_url: str, endpoints: Mapping[str, str] | None, *, allow_in
             "or HttpOptions(allow_insecure_http=True) where the network is yours"
         )
     paths = dict(endpoints or {})
+    known = [*(resource.name for resource in RESOURCES), "token"]
     for name, path in paths.items():
+        if name not in known:
+            raise ConfigError(f"endpoints names {name!r}: it takes {', '.join(known)}")
         if not isinstance(path, str) or not _PATH.fullmatch(path) or ".." in path:
             raise ConfigError(
                 f"endpoints[{name!r}] must be a plain path under the base URL, such as /audience/info/batchAdd"

@@ -67,7 +67,7 @@ def new_source(config: object, names: Names) -> Source:
     return Source(
         config=config,
         dict_names=names,
-        names={"datetime": datetime, "millis_of": millis_of, "copy_object": copy_object},
+        names={"datetime": datetime, "moment": _moment, "copy_object": copy_object},
     )
 
 
@@ -91,6 +91,14 @@ def copy_object(value: Any) -> dict[str, Any] | None:
             if problems:
                 return None
     return copied
+
+
+def _moment(value: datetime) -> int | None:
+    """Milliseconds of an aware datetime, or None in doubt: its time zone is the user's code and may raise."""
+    try:
+        return None if value.utcoffset() is None else millis_of(value)
+    except Exception:  # noqa: BLE001 -- the reference asks again, and says what was raised
+        return None
 
 
 @define(kw_only=True)
@@ -156,8 +164,7 @@ def emit_value(source: Source, kind: Kind, value: str, target: str, *, level: in
             source.line(depth, f"{target} = {value}")
         case Millis():
             low, high = MILLISECONDS.start, MILLISECONDS.stop
-            aware = f"type({value}) is datetime and {value}.utcoffset() is not None"
-            source.line(depth, f"if {aware}: {value} = millis_of({value})")
+            source.line(depth, f"if type({value}) is datetime: {value} = moment({value})")
             source.line(depth, f"if type({value}) is not int or not {low} <= {value} < {high}: return None")
             source.line(depth, f"{target} = {value}")
         case JsonObject():
@@ -188,6 +195,7 @@ def _emit_items(source: Source, kind: Kind, value: str, target: str, *, level: i
 
 
 def text_doubt(source: Source, kind: Text, name: str) -> str:
+    """The condition under which a value is no such text."""
     doubts = [f"type({name}) is not str"]
     if kind.non_empty:
         doubts.append(f"not {name}")

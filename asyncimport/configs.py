@@ -9,6 +9,7 @@ import attrs
 from attrs import field, frozen
 
 from asyncimport.errors import ConfigError
+from asyncimport.fields import is_unicode
 
 
 class ImportMode(IntEnum):
@@ -47,11 +48,15 @@ def _is_a(kind: type[Any]) -> Any:
     def check(config: object, attribute: attrs.Attribute[Any], value: object) -> None:
         if not isinstance(value, kind):
             takes = (
-                f"a member of {kind.__name__}, such as {next(iter(kind))!s}"
+                f"a member of {kind.__name__}, such as {kind.__name__}.{next(iter(kind)).name}"
                 if issubclass(kind, IntEnum)
                 else kind.__name__
             )
             raise ConfigError(f"{type(config).__name__}.{attribute.name} takes {takes}, got {type(value).__name__}")
+        if isinstance(value, str) and not is_unicode(value):
+            raise ConfigError(
+                f"{type(config).__name__}.{attribute.name} holds a lone surrogate, which UTF-8 cannot carry"
+            )
 
     return check
 

@@ -38,7 +38,9 @@ class Contact:
         if self.failing_since is None:
             self.failing_since = now
         if verdict.happened in (Happened.NOT_SENT, Happened.UNKNOWN) and not self.is_made:
-            return self._before_contact(verdict, now, policy.first_contact_s)
+            wrong = self._before_contact(verdict, now, policy.first_contact_s)
+            if wrong is not None:
+                return wrong
         if now - self.failing_since >= policy.stall_s:
             return UploadStalled(
                 f"{self.host} has accepted nothing for {now - self.failing_since:,.0f} s; last: {verdict.detail}. "

@@ -210,6 +210,7 @@ class Dispatcher:
         free = count_attempt(batch, verdict)
         failure = self.lane.contact.judge(verdict, now, self.policy)
         step = decide(batch, verdict, self.policy.retry, self.on_unknown, free=free)
+        message = shown(verdict.message, batch.body, None if grant is None else grant.token)
         if grant is not None and verdict.is_contact and verdict.happened is not Happened.AUTH:
             self.session.keeper.accepted(grant.generation)
         if verdict.happened is Happened.THROTTLED:
@@ -221,7 +222,7 @@ class Dispatcher:
                     batch, Accepted(positions=batch.positions, batch_id=verdict.batch_id, attempts=batch.attempts)
                 )
             case Reject():
-                self._settle(batch, self._rejected(batch, verdict))
+                self._settle(batch, self._rejected(batch, verdict, message))
             case GiveUp():
                 self._settle(batch, self._unconfirmed(batch))
             case Wait(delay_s=delay_s):
@@ -231,7 +232,7 @@ class Dispatcher:
                 self._wait(batch, now)
             case _:
                 assert_never(step)
-        self._tell(batch, verdict, step, now)
+        self._tell(batch, verdict, message, step, now)
         if failure is not None:
             self.fail(failure)
 
@@ -270,14 +271,14 @@ class Dispatcher:
             self._work.ring()
         self._room.ring()
 
-    def _rejected(self, batch: Batch, verdict: Verdict) -> Rejected:
+    def _rejected(self, batch: Batch, verdict: Verdict, message: str) -> Rejected:
         reason = verdict.reason if verdict.code is None else f"{verdict.reason}: code {shown(verdict.code)}"
         return Rejected(
             positions=batch.positions,
             attempts=batch.attempts,
             reason=reason,
             code=verdict.code,
-            message=shown(verdict.message, batch.body),
+            message=message,
         )
 
     def _unconfirmed(self, batch: Batch) -> Unconfirmed:
@@ -297,7 +298,7 @@ class Dispatcher:
         else:
             self._settle(batch, Unsent(positions=batch.positions, attempts=batch.attempts, reason="the run stopped"))
 
-    def _tell(self, batch: Batch, verdict: Verdict, step: Step, now: float) -> None:
+    def _tell(self, batch: Batch, verdict: Verdict, message: str, step: Step, now: float) -> None:
         if verdict.happened is Happened.ACCEPTED:
             return
         delay_s = step.delay_s if isinstance(step, Wait) else 0.0
@@ -307,7 +308,7 @@ class Dispatcher:
                 attempt=batch.attempts,
                 reason=verdict.reason,
                 detail=verdict.detail,
-                message=shown(verdict.message, batch.body),
+                message=message,
                 retry_in_s=None if batch.state is State.SETTLED else max(delay_s, self.lane.gate.opens_at - now),
             )
         )

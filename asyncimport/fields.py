@@ -13,10 +13,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
-from attrs import frozen
+from attrs import define, frozen
 
 #: JSON deeper than this is refused. orjson stops at 254 levels including ours; documents show one level of eventargs.
 MAX_DEPTH: Final = 128
+#: Values in one record's free part; a request of 1 MB holds at most half a million.
+MAX_VALUES: Final = 500_000
 INT64: Final = range(-(2**63), 2**63)
 #: What orjson writes: the signed and the unsigned 64-bit integers.
 JSON_INTEGERS: Final = range(-(2**63), 2**64)
@@ -162,8 +164,11 @@ class Millis:
                 rule = "takes an aware datetime: give it a time zone, as in value.replace(tzinfo=...)"
                 problems.append(at.named("a naive datetime", rule))
                 return ABSENT
-            value = millis_of(value)
-        elif not isinstance(value, int) or isinstance(value, bool):
+            moment = millis_of(value)
+            if moment not in MILLISECONDS:
+                problems.append(at.problem(value, "takes a moment from 1973-03-03 to 5138-11-16"))
+            return moment
+        if not isinstance(value, int) or isinstance(value, bool):
             problems.append(at.problem(value, "takes milliseconds since 1970 (int) or an aware datetime"))
             return ABSENT
         moment = int(value)
@@ -201,41 +206,63 @@ class JsonObject:
 
 
 def copy_json(value: Any, at: At, problems: list[Problem], depth: int) -> Any:
-    """Copy any JSON value; tuples become lists; floats must be finite, integers of 64 bits, keys text."""
-    rule: str
-    match value:
-        case None | bool():
-            return value
-        case str():
-            return Text().copy(value, at, problems)
-        case int():
-            if int(value) in JSON_INTEGERS:
+    """Copy any JSON value; tuples become lists; floats must be finite, integers of 64 bits, keys text.
+
+    At most `depth` levels and `MAX_VALUES` values are followed: a list may hold itself, twice.
+    """
+    return _JsonCopy(problems, MAX_VALUES).copy(value, at, depth)
+
+
+@define
+class _JsonCopy:
+    """One copy on its way."""
+
+    problems: list[Problem]
+    values_left: int
+
+    def copy(self, value: Any, at: At, depth: int) -> Any:
+        self.values_left -= 1
+        match value:
+            case None | bool():
+                return value
+            case str():
+                return Text().copy(value, at, self.problems)
+            case int() if int(value) in JSON_INTEGERS:
                 return int(value)
-            rule = "takes whole numbers of at most 64 bits: send longer ones as text"
-        case float():
-            if math.isfinite(value):
+            case float() if math.isfinite(value):
                 return float(value)
-            rule = "takes finite numbers: NaN and infinities have no JSON form"
-        case _ if depth <= 0:
-            rule = f"is nested deeper than {MAX_DEPTH} levels"
-        case list() | tuple():
-            return [copy_json(item, at.item(index), problems, depth - 1) for index, item in enumerate(value)]
-        case Mapping():
-            return dict(_json_items(value, at, problems, depth - 1))
+            case list() | tuple() if depth > 0 and self.values_left > 0:
+                return [self.copy(item, at.item(index), depth - 1) for index, item in enumerate(value)]
+            case Mapping() if depth > 0 and self.values_left > 0:
+                return dict(self._items(value, at, depth - 1))
+        if self.values_left > 0 or not self.problems:
+            self.problems.append(at.problem(value, _not_json(value)))
+        return ABSENT
+
+    def _items(self, value: Mapping[Any, Any], at: At, depth: int) -> Iterator[tuple[str, Any]]:
+        for key, item in value.items():
+            if item is None:
+                continue
+            if not isinstance(key, str):
+                self.problems.append(at.problem(key, "takes text keys only"))
+            elif not is_unicode(key):
+                self.problems.append(at.problem(key, "has a key with a lone surrogate, which UTF-8 cannot carry"))
+            else:
+                yield str.__str__(key), self.copy(item, at.free_key(key), depth)
+
+
+def _not_json(value: object) -> str:
+    match value:
+        case int():
+            return "takes whole numbers of at most 64 bits: send longer ones as text"
+        case float():
+            return "takes finite numbers: NaN and infinities have no JSON form"
+        case list() | tuple() | Mapping():
+            return f"is nested deeper than {MAX_DEPTH} levels, or holds more than {MAX_VALUES:,} values"
+        case datetime():
+            return "takes JSON values only; write a date as text or as milliseconds"
         case _:
-            rule = f"takes JSON values only; {_json_hint(value)}"
-    problems.append(at.problem(value, rule))
-    return ABSENT
-
-
-def _json_items(value: Mapping[Any, Any], at: At, problems: list[Problem], depth: int) -> Iterator[tuple[str, Any]]:
-    for key, item in value.items():
-        if not isinstance(key, str):
-            problems.append(at.problem(key, "takes text keys only"))
-        elif not is_unicode(key):
-            problems.append(at.problem(key, "has a key with a lone surrogate, which UTF-8 cannot carry"))
-        elif item is not None:
-            yield str.__str__(key), copy_json(item, at.free_key(key), problems, depth)
+            return "takes JSON values only; convert it to text or a number first"
 
 
 def _not_text(value: object) -> str:
@@ -250,12 +277,6 @@ def _not_millis(value: int) -> str:
     if value < MILLISECONDS.start:
         return "takes milliseconds since 1970: this looks like seconds, multiply by 1000"
     return "takes milliseconds since 1970: this looks like microseconds or nanoseconds, divide first"
-
-
-def _json_hint(value: object) -> str:
-    if isinstance(value, datetime):
-        return "write a date as text or as milliseconds"
-    return "convert it to text or a number first"
 
 
 def is_unicode(value: str) -> bool:

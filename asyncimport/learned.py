@@ -161,7 +161,7 @@ def _emit_items(source: Source, spec: Field, form: Form | None, value: str, *, l
     """Lines that replace a list of objects by the list of their wire forms."""
     kind = spec.kind
     if not isinstance(kind, ListOf) or not isinstance(kind.item, ObjectOf):
-        raise AssertionError(f"{spec.wire} is no list of objects")
+        raise TypeError(f"{spec.wire} is no list of objects")
     if form is None:
         source.line(depth, f"if type({value}) is not list or {value}: return None")
         source.line(depth, f"{value} = []")

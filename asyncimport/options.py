@@ -25,7 +25,9 @@ class RunOptions(TypedDict, total=False):
 
 def _is_a(*kinds: type[Any]) -> Any:
     def check(_options: object, attribute: Any, value: object) -> None:
-        if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
+        if value is None and attribute.default is None:
+            return
+        if not isinstance(value, kinds) or isinstance(value, bool):
             takes = " or ".join(kind.__name__ for kind in kinds)
             raise ConfigError(f"{attribute.name} takes {takes}, got {type(value).__name__}")
 

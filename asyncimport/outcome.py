@@ -7,7 +7,7 @@ Every record read ends in exactly one outcome, and at every moment
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, assert_never
 
 import attrs
@@ -21,6 +21,8 @@ from asyncimport.fields import Problem
 FIRST_REJECTIONS: Final = 20
 MAX_REASONS: Final = 100
 OTHER_REASONS: Final = "other reasons"
+#: Problems of one record that are put into words; a list of a million bad numbers is one mistake.
+MAX_PROBLEMS: Final = 10
 
 
 @frozen(kw_only=True)
@@ -56,7 +58,7 @@ class Rejected(_Outcome):
         where = f"record {self.positions[0]}" if self.count == 1 else f"{self.count} records"
         if self.line is not None:
             where += f" (line {self.line})"
-        return f"{where}: {'; '.join(map(str, self.problems)) or self.message or self.reason}"
+        return f"{where}: {_in_words(self.problems) or self.message or self.reason}"
 
 
 @frozen(kw_only=True)
@@ -72,6 +74,12 @@ class Unsent(_Outcome):
 @frozen(kw_only=True)
 class Skipped(_Outcome):
     """Dropped by the user's own wish."""
+
+
+def _in_words(problems: Sequence[Problem]) -> str:
+    shown = "; ".join(map(str, problems[:MAX_PROBLEMS]))
+    left = len(problems) - MAX_PROBLEMS
+    return f"{shown}; and {left:,} more" if left > 0 else shown
 
 
 BatchOutcome = Accepted | Rejected | Unconfirmed | Unsent | Skipped
@@ -227,7 +235,7 @@ class Tally:
         reason = outcome.reason if known else OTHER_REASONS
         self._reasons[reason] = self._reasons.get(reason, 0) + outcome.count
         for position in outcome.positions[: FIRST_REJECTIONS - len(self._first)]:
-            detail = "; ".join(map(str, outcome.problems)) or outcome.message or outcome.reason
+            detail = _in_words(outcome.problems) or outcome.message or outcome.reason
             first = FirstRejection(position=position, reason=outcome.reason, line=outcome.line, detail=detail)
             self._first.append(first)
 

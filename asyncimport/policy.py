@@ -68,8 +68,26 @@ def _between(low: int, high: int | None) -> Any:
     return check
 
 
-def _frozen_table(codes: Mapping[str, Meaning]) -> Mapping[str, Meaning]:
-    if not all(isinstance(code, str) and isinstance(meaning, Meaning) for code, meaning in codes.items()):
+def _is_a(kind: type[Any]) -> Any:
+    def check(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
+        if not isinstance(value, kind):
+            raise ConfigError(
+                f"{type(instance).__name__}.{attribute.name} takes {kind.__name__}, got {type(value).__name__}"
+            )
+
+    return check
+
+
+def _texts(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Validate a tuple of marks; an empty one would be found in every message."""
+    if not isinstance(value, tuple) or not all(isinstance(mark, str) and mark for mark in value):
+        raise ConfigError(f"{type(instance).__name__}.{attribute.name} takes a tuple of texts that are not empty")
+
+
+def _own_table(codes: Mapping[str, Meaning]) -> Mapping[str, Meaning]:
+    if not isinstance(codes, Mapping) or not all(
+        isinstance(code, str) and isinstance(meaning, Meaning) for code, meaning in codes.items()
+    ):
         raise ConfigError("DispatchPolicy.codes takes a mapping of codes (text) to members of Meaning")
     return MappingProxyType(dict(codes))
 
@@ -120,12 +138,16 @@ class DispatchPolicy:
     drain_s: float = field(default=10.0, validator=_positive)
     #: How long nothing may succeed while a batch waits, before the run gives up.
     stall_s: float = field(default=900.0, validator=_positive)
-    retry: RetryPolicy = field(factory=RetryPolicy, validator=attrs.validators.instance_of(RetryPolicy))
-    timeouts: Timeouts = field(factory=Timeouts, validator=attrs.validators.instance_of(Timeouts))
+    retry: RetryPolicy = field(factory=RetryPolicy, validator=_is_a(RetryPolicy))
+    timeouts: Timeouts = field(factory=Timeouts, validator=_is_a(Timeouts))
     #: Meanings of codes beside the documented ones, which they may also replace.
-    codes: Mapping[str, Meaning] = field(factory=dict, converter=_frozen_table, hash=False)
+    codes: Mapping[str, Meaning] = field(factory=dict, converter=_own_table, hash=False)
     #: Texts that mark the message of a throttled answer.
-    throttle_messages: tuple[str, ...] = THROTTLE_MESSAGES
+    throttle_messages: tuple[str, ...] = field(default=THROTTLE_MESSAGES, validator=_texts)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the table of codes as a dict: engines send policies to their workers."""
+        return _policy, (attrs.asdict(self, recurse=False) | {"codes": dict(self.codes)},)
 
     @property
     def width(self) -> int:
@@ -142,6 +164,10 @@ class DispatchPolicy:
         return Meaning.UNANSWERED if is_server_fault else Meaning.REFUSED
 
 
+def _policy(values: dict[str, Any]) -> DispatchPolicy:
+    return DispatchPolicy(**values)
+
+
 @frozen
 class Share:
     """A share of the records read, 0 to 1, for `max_rejected`; judged as if at least 1,000 had been read until the end."""
@@ -150,7 +176,7 @@ class Share:
 
     @of_read.validator
     def _check(self, _attribute: attrs.Attribute[float], value: float) -> None:
-        if not 0 <= value <= 1:
+        if not isinstance(value, int | float) or not 0 <= value <= 1:
             raise ConfigError(f"Share takes a number from 0 to 1, got {value!r}")
 
     #: Below this many records one bad row would be a large share.

@@ -34,3 +34,5 @@ USERS: Final = _row(
 )
 #: Path: I, written only with the older prefix `/api/integrate`.
 EVENTS: Final = _row("events", "/event/v2/batchAdd", Event, EventImportConfig, has_batch_id=False, is_stamped=True)
+
+RESOURCES: Final = (USERS, EVENTS)

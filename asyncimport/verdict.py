@@ -10,6 +10,7 @@
 | 200, 201 with an envelope                                     | by its code |
 | 400, 422 with a JSON object                                   | REFUSED, or by its code |
 | any other 4xx with an envelope, but 404 405 408 409 410 415 425 | by its code, never ACCEPTED |
+| anything else with an envelope about the token or throttling  | by its code |
 | everything else: 1xx 2xx 3xx 5xx 6xx, HTML, a broken body     | UNKNOWN   |
 
 Which HTTP status carries which code is not documented (?), so the status decides where HTTP gives it a meaning of its
@@ -31,6 +32,8 @@ from asyncimport.policy import DispatchPolicy, Meaning
 
 #: Digits of a Retry-After that can be meant: 115 days. Longer ones are ignored, like every other malformed value.
 _DELTA_SECONDS: Final = re.compile(r"[0-9]{1,7}")
+#: The same bound for a wait that is given as a date.
+_TOO_FAR_S: Final = 10_000_000
 _ACCEPTING: Final = frozenset({200, 201})
 _REFUSING: Final = frozenset({400, 422})
 #: A path or method that this address does not have, or a redirect: before first contact the address is wrong.
@@ -93,20 +96,20 @@ def _unanswered(attempt: NoAnswer) -> Verdict:
 
 def _answered(answer: Answer, policy: DispatchPolicy) -> Verdict:
     envelope = decode_envelope(answer.body)
-    base = Verdict(happened=Happened.UNKNOWN, reason="no_envelope", detail=f"HTTP {answer.status}")
+    base = Verdict(happened=Happened.UNKNOWN, reason="untrusted_answer", detail=f"HTTP {answer.status}")
     if envelope is not None:
         detail = f"HTTP {answer.status}, code {envelope.code[:20]!r}"
-        base = evolve(base, reason="server_error", code=envelope.code, message=envelope.msg, detail=detail)
+        base = evolve(base, code=envelope.code, message=envelope.msg, detail=detail)
     elsewhere = 300 <= answer.status < 400 or answer.status in _MISADDRESSED
     base = evolve(base, is_contact=envelope is not None and not elsewhere, is_misconfigured=elsewhere)
-    return _by_status(answer, envelope, policy, base)
+    verdict = _by_status(answer, envelope, policy, base)
+    return evolve(verdict, retry_after_s=retry_after(answer)) if verdict.happened is Happened.THROTTLED else verdict
 
 
 def _by_status(answer: Answer, envelope: Envelope | None, policy: DispatchPolicy, base: Verdict) -> Verdict:
     status = answer.status
-    retry_after_s = retry_after(answer)
-    if status == 429 or (status == 503 and retry_after_s is not None):
-        return evolve(base, happened=Happened.THROTTLED, reason="throttled", retry_after_s=retry_after_s)
+    if status == 429 or (status == 503 and retry_after(answer) is not None):
+        return evolve(base, happened=Happened.THROTTLED, reason="throttled")
     if status == 401 or (status == 403 and envelope is not None):
         return evolve(base, happened=Happened.AUTH, reason="auth", is_renewable=status == 401)
     if status == 413:
@@ -115,6 +118,9 @@ def _by_status(answer: Answer, envelope: Envelope | None, policy: DispatchPolicy
         return _by_code(envelope, policy, base)
     if status in _REFUSING or (400 <= status < 500 and envelope is not None and status not in _TRANSIENT):
         return _refused(answer, envelope, policy, base)
+    marked = base if envelope is None else _by_code(envelope, policy, base)
+    if marked.happened in (Happened.AUTH, Happened.THROTTLED):
+        return marked
     return evolve(base, reason=_reason_of(status))
 
 
@@ -131,7 +137,7 @@ def _by_code(envelope: Envelope, policy: DispatchPolicy, base: Verdict) -> Verdi
         case Meaning.REFUSED:
             return evolve(base, happened=Happened.REFUSED, reason="refused")
         case Meaning.UNANSWERED:
-            return base
+            return evolve(base, reason="server_error")
 
 
 def _refused(answer: Answer, envelope: Envelope | None, policy: DispatchPolicy, base: Verdict) -> Verdict:
@@ -148,7 +154,7 @@ def _refused(answer: Answer, envelope: Envelope | None, policy: DispatchPolicy, 
 def _reason_of(status: int) -> str:
     if 500 <= status < 600:
         return "server_error"
-    return "redirected" if 300 <= status < 400 else "no_envelope"
+    return "redirected" if 300 <= status < 400 else "untrusted_answer"
 
 
 def retry_after(answer: Answer) -> float | None:
@@ -165,4 +171,4 @@ def retry_after(answer: Answer) -> float | None:
         wait_s = (parsedate_to_datetime(value) - parsedate_to_datetime(answer.date)).total_seconds()
     except (ValueError, TypeError, OverflowError):  # no date, or one with and one without a zone
         return None
-    return wait_s if wait_s > 0 else None
+    return wait_s if 0 < wait_s < _TOO_FAR_S else None

@@ -211,7 +211,7 @@ class TestRetries:
         assert (report.accepted, report.possible_duplicates) == (20, 0)
 
     def test_a_refused_batch_ends_rejected_whole_with_its_code(self) -> None:
-        transport = ScriptedTransport(script=[OK, envelope("100999", msg=f"bad {canary.PERSON}")])
+        transport = ScriptedTransport(script=[OK, envelope("100999", msg=f"bad {canary.PERSON} {canary.TOKEN}")])
         report = imported(transport, people(20), fast(max_in_flight=1))
         assert (report.accepted, report.rejected) == (10, 10)
         assert dict(report.rejected_by_reason) == {"refused: code 100999": 10}

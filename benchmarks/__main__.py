@@ -1,0 +1,29 @@
+"""Answer the questions: `python -m benchmarks [QUESTION ...] [--rounds 5]`. Exit code 1 when a goal is missed."""
+
+import argparse
+import sys
+
+from benchmarks.questions import QUESTIONS, answer
+from benchmarks.results import show, store
+
+
+def main() -> int:
+    """Run the chosen questions, or all, and store what they gave."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("question", nargs="*", help=f"of {', '.join(question.name for question in QUESTIONS)}")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each contender")
+    given = parser.parse_args()
+    if unknown := set(given.question) - {question.name for question in QUESTIONS}:
+        parser.error(f"no such question: {', '.join(sorted(unknown))}")
+    missed = False
+    for question in QUESTIONS:
+        if not given.question or question.name in given.question:
+            results = answer(question, given.rounds)
+            store(question, results, given.rounds)
+            show(question, results)
+            missed |= any(result.holds is False for result in results)
+    return int(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

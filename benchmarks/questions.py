@@ -1,0 +1,179 @@
+"""The questions, as a table, and how one is answered: rounds of fresh processes, ratios within a round, medians over them."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from attrs import frozen
+
+from benchmarks.meter import Measurement
+from benchmarks.server import Served, served
+
+_ROOT: Final = Path(__file__).parent.parent
+#: A contender takes about two seconds; this bounds one that hangs.
+_TIMEOUT_S: Final = 120
+WIDTH: Final = 8
+
+
+@frozen(kw_only=True)
+class Goal:
+    """A bound on the median of a row: of its ratio to the raw loop where it has one, else of its value."""
+
+    at_most: float | None = None
+    at_least: float | None = None
+
+    def holds(self, value: float) -> bool:
+        return (self.at_most is None or value <= self.at_most) and (self.at_least is None or value >= self.at_least)
+
+    def __str__(self) -> str:
+        return f"<= {self.at_most:g}" if self.at_most is not None else f">= {self.at_least:g}"
+
+
+@frozen(kw_only=True)
+class Row:
+    """A contender, the one it is compared with (None: with nobody), and what is asked of it (None: nothing)."""
+
+    contender: str
+    raw: str | None = None
+    goal: Goal | None = None
+
+
+@frozen(kw_only=True)
+class Question:
+    """What is asked, of whom, and under which circumstances. `metric` is a field of `Measurement`."""
+
+    name: str
+    asks: str
+    metric: str
+    records: int
+    rows: tuple[Row, ...]
+    delay_ms: float = 0.0
+    heartbeat: bool = False
+
+
+@frozen(kw_only=True)
+class Spread:
+    """One number over all rounds."""
+
+    median: float
+    low: float
+    high: float
+
+    @staticmethod
+    def of(values: Sequence[float]) -> "Spread":
+        return Spread(median=median(values), low=min(values), high=max(values))
+
+
+@frozen(kw_only=True)
+class Result:
+    """A row answered. `ratio` compares runs of the same round; `holds` is None where nothing is asked."""
+
+    row: Row
+    value: Spread
+    ratio: Spread | None
+    records_per_s: Spread
+    peak_rss_mib: Spread
+
+    @property
+    def holds(self) -> bool | None:
+        if self.row.goal is None:
+            return None
+        return self.row.goal.holds((self.ratio or self.value).median)
+
+
+#: Limits: the first stage of the project; those it works towards are 3, 3, 3.5 and 20 ms, 0.95.
+QUESTIONS: Final = (
+    Question(
+        name="cpu",
+        asks="How much CPU does an import take per record, against a raw loop?",
+        metric="cpu_us_per_record",
+        records=100_000,
+        rows=(
+            Row(contender="raw"),
+            Row(contender="typed", raw="raw", goal=Goal(at_most=4.0)),
+            Row(contender="mapping_wire", raw="raw", goal=Goal(at_most=4.0)),
+            Row(contender="mapping_python", raw="raw", goal=Goal(at_most=4.0)),
+            Row(contender="raw_events"),
+            Row(contender="events_typed", raw="raw_events"),
+        ),
+    ),
+    Question(
+        name="generator",
+        asks="And when a generator makes the records meanwhile, the making counted in?",
+        metric="cpu_us_per_record",
+        records=100_000,
+        rows=(
+            Row(contender="raw_generator"),
+            Row(contender="typed_generator", raw="raw_generator"),
+            Row(contender="build_mapping", raw="raw_generator"),
+            Row(contender="build_typed", raw="raw_generator"),
+        ),
+    ),
+    Question(
+        name="latency",
+        asks="How many records a second reach a server that takes 20 ms, at width 8, against a raw loop?",
+        metric="records_per_s",
+        records=200_000,
+        delay_ms=20.0,
+        rows=(Row(contender="raw"), Row(contender="typed", raw="raw", goal=Goal(at_least=0.95))),
+    ),
+    Question(
+        name="loop",
+        asks="How long does an import keep the event loop from others at worst, in milliseconds?",
+        metric="busy_stall_ms",
+        records=200_000,
+        heartbeat=True,
+        rows=(Row(contender="raw"), Row(contender="typed", goal=Goal(at_most=20.0))),
+    ),
+)
+
+
+def answer(question: Question, rounds: int) -> list[Result]:
+    """Run every contender once a round, in another order each time, so that the machine's noise falls on all.
+
+    Raises:
+        RuntimeError: a contender failed, or two that are compared did not send the same.
+    """
+    with served(question.delay_ms) as server:
+        runs = [dict(_round(question, server, number)) for number in range(rounds)]
+    return [_result(row, question.metric, runs) for row in question.rows]
+
+
+def _round(question: Question, server: Served, number: int) -> Iterator[tuple[str, Measurement]]:
+    sent = {}
+    turn = number % len(question.rows)
+    for row in question.rows[turn:] + question.rows[:turn]:
+        yield row.contender, _run(row.contender, question, server)
+        sent[row.contender] = server.counts()
+    for row in question.rows:
+        if row.raw is not None and sent[row.contender].requests and sent[row.contender] != sent[row.raw]:
+            raise RuntimeError(f"{row.contender} sent {sent[row.contender]}, {row.raw} {sent[row.raw]}")
+
+
+def _run(contender: str, question: Question, server: Served) -> Measurement:
+    command = [sys.executable, "-m", "benchmarks.contender", contender, "--url", server.url]
+    command += ["--records", str(question.records), "--width", str(WIDTH)]
+    command += ["--heartbeat"] * question.heartbeat
+    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{contender} failed:\n{done.stderr}")
+    return Measurement(**json.loads(done.stdout))
+
+
+def _result(row: Row, metric: str, runs: Sequence[dict[str, Measurement]]) -> Result:
+    def over_rounds(contender: str, name: str) -> list[float]:
+        return [getattr(run[contender], name) for run in runs]
+
+    values = over_rounds(row.contender, metric)
+    ratios = [] if row.raw is None else [a / b for a, b in zip(values, over_rounds(row.raw, metric), strict=True)]
+    return Result(
+        row=row,
+        value=Spread.of(values),
+        ratio=Spread.of(ratios) if ratios else None,
+        records_per_s=Spread.of(over_rounds(row.contender, "records_per_s")),
+        peak_rss_mib=Spread.of(over_rounds(row.contender, "peak_rss_mib")),
+    )

@@ -1,0 +1,82 @@
+"""Answers on disk and on the screen: `results/<question>.json`, and a table with pass or fail."""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import asdict
+
+from benchmarks.questions import WIDTH, Question, Result, Spread
+
+FOLDER: Final = Path(__file__).parent / "results"
+_PACKAGES: Final = ("asyncimport", "aiohttp", "attrs", "orjson")
+_VERDICTS: Final = {True: "pass", False: "FAIL", None: ""}
+
+
+def store(question: Question, results: Sequence[Result], rounds: int) -> None:
+    """Write the answer to a question; it names versions and the kind of machine, never the machine."""
+    answer = {
+        "question": question.name,
+        "asks": question.asks,
+        "metric": question.metric,
+        "records": question.records,
+        "rounds": rounds,
+        "width": WIDTH,
+        "server_delay_ms": question.delay_ms,
+        "environment": _environment(),
+        "rows": [_row(result, question.metric) for result in results],
+    }
+    FOLDER.mkdir(exist_ok=True)
+    text = json.dumps(answer, indent=2, ensure_ascii=False)
+    (FOLDER / f"{question.name}.json").write_text(f"{text}\n", encoding="utf-8")
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        **{package: version(package) for package in _PACKAGES},
+        "system": sys.platform,
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+    }
+
+
+def _row(result: Result, metric: str) -> dict[str, Any]:
+    goal = result.row.goal
+    spreads = {metric: result.value, "records_per_s": result.records_per_s, "peak_rss_mib": result.peak_rss_mib}
+    return {
+        "contender": result.row.contender,
+        **{name: _rounded(spread) for name, spread in spreads.items()},
+        "compared_with": result.row.raw,
+        "ratio": None if result.ratio is None else _rounded(result.ratio),
+        "goal": None if goal is None else str(goal),
+        "holds": result.holds,
+    }
+
+
+def _rounded(spread: Spread) -> dict[str, float]:
+    """Four digits: more would be noise in every comparison of two commits."""
+    return {name: float(f"{value:.4g}") for name, value in asdict(spread).items()}
+
+
+def show(question: Question, results: Sequence[Result]) -> None:
+    """Print the answer to a question."""
+    print(f"\n{question.name}: {question.asks}")
+    print(f"  {'contender':<16}{question.metric:>32}{'ratio to raw':>24}{'records/s':>12}{'MiB':>7}{'goal':>9}")
+    for result in results:
+        ratio = "" if result.ratio is None else _shown(result.ratio)
+        goal = "" if result.row.goal is None else str(result.row.goal)
+        print(
+            f"  {result.row.contender:<16}{_shown(result.value):>32}{ratio:>24}"
+            f"{result.records_per_s.median:>12,.0f}{result.peak_rss_mib.median:>7.0f}{goal:>9}  {_VERDICTS[result.holds]}"
+        )
+
+
+def _shown(spread: Spread) -> str:
+    digits = 0 if spread.median >= 1_000 else 2  # noqa: PLR2004 -- from here on the fraction says nothing
+    return f"{spread.median:,.{digits}f} ({spread.low:,.{digits}f}-{spread.high:,.{digits}f})"

@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import canary
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncimport.admission import Admission, rejection
+from asyncimport.batch import Batch, Positions
+from asyncimport.chunker import Chunk
+from asyncimport.codec import Encoder, Envelope, decode_envelope, decode_object
+from asyncimport.configs import Config, EventImportConfig, ImportMode, MatchingType, UserImportConfig
+from asyncimport.fields import At
+from asyncimport.outcome import Rejected
+from asyncimport.records import CustomField, Event, Identity, UserProfile
+from asyncimport.resources import EVENTS, USERS, Resource
+
+VECTORS = Path(__file__).with_name("vectors")
+P = canary.PERSON
+
+USERS_CONFIG = UserImportConfig(is_matching=True, import_mode=ImportMode.FULL, matching_type=MatchingType.EXACT)
+USER = UserProfile(
+    identity_type="uid",
+    third_id="1",
+    custom_fields=[
+        CustomField(config_id=1, config_name="属性1", values=["p1-1", "p1-2"]),
+        CustomField(config_id=2, config_name="属性2", values=["p2-1", "p2-2"]),
+    ],
+)
+EVENTS_CONFIG = EventImportConfig(is_matching=True, matching_type=MatchingType.EXACT)
+EVENT = Event(
+    identities=[Identity(identity_value="18888888888", identity_type="phone")],
+    time=1605490615673,
+    uuid="asd123",
+    event_key="c_buy",
+    intid="jjsfia-fjfoha99-ljflw0h-90dsj",
+    eventargs={
+        "c_goods": "创维洗衣机",
+        "c_price": 1420.00,
+        "unionid": "d3f4g2ferg3t2ff2g4g2f21f2",
+        "title": "下单",
+    },
+)
+
+
+def vector(name: str) -> bytes:
+    return (VECTORS / f"{name}.json").read_bytes()
+
+
+def encoded(resource: Resource, config: Config, records: list[Any], max_bytes: int = 10**6) -> list[Batch | Rejected]:
+    admission = Admission(resource=resource, config=config, run_id="r" * 20, now_ms=lambda: 1605490615673)
+    encoder = Encoder(public_params=config.to_wire(), max_bytes=max_bytes, recheck=admission.recheck)
+    wires: Any = [admission.admit(record, position) for position, record in enumerate(records)]
+    return list(encoder.encode(Chunk(wires=wires, positions=Positions.of(range(len(wires))))))
+
+
+@pytest.mark.parametrize(
+    ("resource", "config", "record"),
+    [(USERS, USERS_CONFIG, USER), (EVENTS, EVENTS_CONFIG, EVENT)],
+    ids=["users", "events"],
+)
+@pytest.mark.parametrize("form", ["typed", "wire-names", "python-names"])
+def test_the_documents_request_is_what_the_equal_record_becomes(
+    resource: Resource, config: Config, record: Any, form: str
+) -> None:
+    document = orjson.loads(vector(f"{resource.name}_request"))
+    written = {
+        "typed": record,
+        "wire-names": document["data"][0],
+        "python-names": attrs.asdict(record, filter=lambda _, value: value is not None),
+    }
+    (batch,) = encoded(resource, config, [written[form]])
+    assert isinstance(batch, Batch)
+    assert orjson.loads(batch.body) == document
+    assert b"null" not in batch.body
+
+
+@pytest.mark.parametrize(("name", "batch_id"), [("users", 15314513451345123), ("events", None)])
+def test_the_documents_answer_gives_its_batch_id_exactly(name: str, batch_id: int | None) -> None:
+    envelope = decode_envelope(vector(f"{name}_answer"))
+    assert envelope == Envelope(code="200", errorCode="SUCCESS", msg="ok", data=batch_id)
+    assert envelope.batch_id == batch_id
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text()
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+records = st.lists(st.dictionaries(st.text(max_size=5), json_values, max_size=4), min_size=1, max_size=20)
+
+
+def never(wire: Any, position: int) -> Any:
+    raise AssertionError(f"record {position} was looked at again")
+
+
+@given(records, st.integers(60, 400))
+def test_decoding_what_was_encoded_gives_the_records(wires: list[Any], max_bytes: int) -> None:
+    params = {"importMode": 1}
+    encoder = Encoder(public_params=params, max_bytes=max_bytes, recheck=never)
+    chunk = Chunk(wires=wires, positions=Positions.of(range(10, 10 + len(wires))))
+    seen: dict[int, Any] = {}
+    numbers: list[int] = []
+    for piece in encoder.encode(chunk):
+        if isinstance(piece, Batch):
+            assert len(piece.body) <= max_bytes
+            body = orjson.loads(piece.body)
+            assert body["publicParams"] == params
+            seen |= dict(zip(piece.positions, body["data"], strict=True))
+            numbers.append(piece.number)
+        else:
+            assert piece.count == 1
+            assert len(orjson.dumps({"publicParams": params, "data": [wires[piece.positions[0] - 10]]})) > max_bytes
+            seen[piece.positions[0]] = wires[piece.positions[0] - 10]
+    assert list(seen.items()) == list(enumerate(wires, 10))
+    assert numbers == list(range(len(numbers)))
+
+
+def test_g9_a_record_too_large_alone_is_rejected_and_its_neighbours_go() -> None:
+    people = [{"phone": str(n)} for n in range(9)]
+    people[4] = {"remark": P * 100}
+    pieces = encoded(USERS, attrs.evolve(USERS_CONFIG, matching_type=None), people, max_bytes=1000)
+    (lost,) = [piece for piece in pieces if isinstance(piece, Rejected)]
+    assert list(lost.positions) == [4]
+    assert "too_large: one record must fit into max_batch_bytes=1,000" in lost.reason
+    assert "got a payload of 2,374 bytes" in str(lost)
+    assert canary.leaks(repr(lost)) == []
+    assert sorted(n for piece in pieces for n in piece.positions) == list(range(9))
+
+
+def test_g10_a_payload_above_the_limit_is_halved() -> None:
+    people = [{"remark": "x" * 100} for _ in range(8)]
+    pieces = encoded(USERS, attrs.evolve(USERS_CONFIG, matching_type=None), people, max_bytes=600)
+    assert [list(piece.positions) for piece in pieces] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
+@pytest.mark.parametrize(("less", "batches"), [(0, 1), (1, 2)], ids=["fits", "one-byte-too-many"])
+def test_g10_the_limit_is_the_largest_payload_that_goes(less: int, batches: int) -> None:
+    wires = [{"remark": "x" * 10}, {"remark": "y" * 10}]
+    size = len(orjson.dumps({"publicParams": {}, "data": wires}))
+    encoder = Encoder(public_params={}, max_bytes=size - less, recheck=never)
+    pieces = list(encoder.encode(Chunk(wires=wires, positions=Positions.of([0, 1]))))
+    assert [type(piece) for piece in pieces] == [Batch] * batches
+
+
+class Word(str):
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    ("field", "place"),
+    [
+        pytest.param({"intid": "\ud800"}, "data[2].intid", id="G4-text"),
+        pytest.param({"eventargs": {"c": "\ud800", "d": 1}}, "data[2].eventargs.c", id="G4-value"),
+        pytest.param({"eventargs": {"\ud800": P}}, "data[2].eventargs", id="G4-key"),
+        pytest.param({"eventargs": {"c": 2**64}}, "data[2].eventargs.c", id="G5"),
+        pytest.param({"eventargs": {1: P, "1": P}}, "data[2].eventargs", id="G6"),
+    ],
+)
+def test_a_record_that_cannot_be_encoded_takes_no_neighbour_with_it(field: dict[str, Any], place: str) -> None:
+    document = orjson.loads(vector("events_request"))["data"][0]
+    lost, batch = encoded(EVENTS, EVENTS_CONFIG, [document, document, document | field, document])
+    assert isinstance(lost, Rejected)
+    assert isinstance(batch, Batch)
+    assert [problem.place for problem in lost.problems] == [place]
+    assert canary.leaks(f"{lost} {lost!r}") == []
+    assert list(batch.positions) == [0, 1, 3]
+    assert orjson.loads(batch.body)["data"] == [document] * 3
+
+
+def test_a_record_is_repaired_where_only_a_type_was_in_the_way() -> None:
+    (batch,) = encoded(EVENTS, EVENTS_CONFIG, [attrs.evolve(EVENT, eventargs={Word("c_a"): 1})])
+    assert isinstance(batch, Batch)
+    assert orjson.loads(batch.body)["data"][0]["eventargs"] == {"c_a": 1}
+
+
+def test_when_every_record_is_refused_no_batch_is_left() -> None:
+    (lost,) = encoded(EVENTS, EVENTS_CONFIG, [attrs.evolve(EVENT, intid="\ud800")])
+    assert isinstance(lost, Rejected)
+
+
+def test_what_no_second_look_explains_is_rejected_all_the_same() -> None:
+    encoder = Encoder(public_params={}, max_bytes=1000, recheck=lambda wire, _: wire)
+    (lost,) = encoder.encode(Chunk(wires=[{"x": object()}], positions=Positions.of([4])))
+    assert isinstance(lost, Rejected)
+    assert "data[4]: got a record that JSON cannot carry" in str(lost)
+
+
+def test_a_rejection_of_the_second_look_is_passed_on() -> None:
+    refusal = rejection(4, [At("data[4]").problem(None, "is required")])
+    encoder = Encoder(public_params={}, max_bytes=1000, recheck=lambda _, __: refusal)
+    assert list(encoder.encode(Chunk(wires=[{1: 2}], positions=Positions.of([4])))) == [refusal]  # type: ignore[dict-item] # the point
+
+
+def test_g11_and_g19_text_goes_byte_for_byte() -> None:
+    strange = {"__proto__": "\0\u2028\u202e", "X-Token": "\r\n", "c_\U0001f600": "אב\U0001f468\u200d\U0001f469"}
+    (batch,) = encoded(EVENTS, EVENTS_CONFIG, [attrs.evolve(EVENT, eventargs=strange)])
+    assert isinstance(batch, Batch)
+    assert orjson.loads(batch.body)["data"][0]["eventargs"] == strange
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "batch_id"),
+    [
+        pytest.param(b'{"code":"200","errorCode":"SUCCESS","msg":"ok"}', "200", None, id="C9-no-data"),
+        pytest.param(b'{"code":"200","errorCode":"0"}', "200", None, id="B31-error-code-0"),
+        pytest.param(b'{"code":200,"data":7}', "200", 7, id="B31-int"),
+        pytest.param(b'{"code":"200","data":7,"count":500,"x":[1]}', "200", 7, id="C7-further-fields"),
+        pytest.param(b'{"code":"200","msg":null,"errorCode":7,"data":1}', "200", 1, id="odd-words-are-left-out"),
+        pytest.param(b'{"code":"200","data":-7}', "200", -7, id="C8-negative"),
+        pytest.param(b'{"code":"200","data":"15"}', "200", None, id="C8-text"),
+        pytest.param(b'{"code":"200","data":1.5}', "200", None, id="C8-float"),
+        pytest.param(b'{"code":"200","data":true}', "200", None, id="C8-bool"),
+        pytest.param(b'{"code":"200","data":18446744073709551616}', "200", None, id="C8-above-64-bits"),
+        pytest.param(b'{"code":"200","data":9223372036854775808}', "200", None, id="C8-unsigned"),
+        pytest.param(b'{"code":"200","data":9223372036854775807}', "200", 2**63 - 1, id="C8-highest"),
+        pytest.param(b'{"code":"200","data":{"a":null}}', "200", None, id="data-object"),
+        pytest.param(b' {"code":"100200"}\n', "100200", None, id="blanks-around"),
+    ],
+)
+def test_the_documented_fields_decide(body: bytes, code: str, batch_id: int | None) -> None:
+    envelope = decode_envelope(body)
+    assert envelope is not None
+    assert (envelope.code, envelope.batch_id) == (code, batch_id)
+    assert type(envelope.msg) is type(envelope.errorCode) is str
+
+
+NO_ENVELOPE = [
+    pytest.param(b"", id="B20-empty"),
+    pytest.param(b"<html><body>login</body></html>", id="C2-html"),
+    pytest.param(b'{"code":"200","data":1', id="C4-truncated"),
+    pytest.param(b'[{"code":"200"}]', id="C5-array"),
+    pytest.param(b"null", id="C5-null"),
+    pytest.param(b'"200"', id="C5-string"),
+    pytest.param(b"200", id="C5-number"),
+    pytest.param(b'{"code":"200","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", id="C6-depth"),
+    pytest.param(b'{"code":"200","data":' + b"1" * 5000 + b"}", id="C6-5000-digits"),
+    pytest.param(b'{"code":"200","msg":"\xff"}', id="C6-invalid-utf8"),
+    pytest.param('{"code":"200"}'.encode("utf-16"), id="C6-utf16"),
+    pytest.param(b'\xef\xbb\xbf{"code":"200"}', id="C6-bom"),
+    pytest.param(b'{"code":NaN}', id="nan"),
+    pytest.param(b"{}", id="no-code"),
+    pytest.param(b'{"msg":"ok","data":1}', id="no-code-but-data"),
+    pytest.param(b'{"code":null}', id="code-null"),
+    pytest.param(b'{"code":true}', id="code-true"),
+    pytest.param(b'{"code":200.0}', id="code-float"),
+    pytest.param(b'{"code":["200"]}', id="code-list"),
+    pytest.param(b'{"code":"200"}{"code":"200"}', id="C14-extra"),
+]
+
+
+@pytest.mark.parametrize("body", NO_ENVELOPE)
+def test_anything_else_is_no_envelope(body: bytes) -> None:
+    assert decode_envelope(body) is None
+
+
+@given(st.binary() | json_values.map(orjson.dumps))
+def test_no_answer_makes_the_decoder_raise(body: bytes) -> None:
+    answer, envelope = decode_object(body), decode_envelope(body)
+    assert answer is None or isinstance(answer, dict)
+    assert envelope is None or answer is not None

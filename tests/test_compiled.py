@@ -1,0 +1,326 @@
+"""The generated code against the reference it stands for, and against cattrs."""
+
+from __future__ import annotations
+
+import calendar
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+import canary
+import cattrs
+import orjson
+import pytest
+from cattrs.gen import make_dict_unstructure_fn, override
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asyncimport.compiled import Names, compile_record, copy_object
+from asyncimport.configs import EventImportConfig, ImportMode, MatchingType, UserImportConfig
+from asyncimport.fields import At, Flag, Int64, JsonObject, ListOf, Millis, Problem, Text, copy_json
+from asyncimport.records import CustomField, Event, Identity, UserProfile
+from asyncimport.shape import ObjectOf, copy_record, shape_of, wire
+
+EXACT = UserImportConfig(is_matching=True, import_mode=ImportMode.FULL, matching_type=MatchingType.EXACT)
+PLAIN = UserImportConfig(is_matching=False, import_mode=ImportMode.FULL)
+CONFIGS: list[tuple[type[Any], object]] = [(UserProfile, PLAIN), (UserProfile, EXACT), (Event, EventImportConfig())]
+IDS = ["users", "users-exact", "events"]
+
+#: What the generated code leaves to the encoder: no text key, no number and no text that orjson could write.
+LEFT_TO_THE_CODEC = ("surrogate", "64 bits", "text keys")
+
+numbers = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+good_json = st.recursive(
+    st.none() | st.booleans() | numbers | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+any_text = st.text(st.characters(exclude_categories=[]), max_size=5)
+any_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | any_text | st.binary(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner)
+        | st.dictionaries(any_text | st.integers(0, 3) | st.booleans(), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def good(kind: Any) -> st.SearchStrategy[Any]:
+    """Values that a kind of field takes."""
+    match kind:
+        case Text(choices=choices) if choices:
+            return st.sampled_from(choices)
+        case Text(non_empty=non_empty, max_chars=max_chars):
+            return st.text(min_size=int(non_empty), max_size=max_chars or 40)
+        case Flag():
+            return st.booleans()
+        case Int64():
+            return st.integers(-(2**63), 2**63 - 1)
+        case Millis():
+            moments = st.datetimes(datetime(1973, 4, 1), datetime(5138, 1, 1), timezones=st.timezones())  # noqa: DTZ001 -- bounds
+            return st.integers(10**11, 10**14 - 1) | moments
+        case JsonObject():
+            return st.dictionaries(st.text(max_size=5), good_json, max_size=3)
+        case ListOf(item=ObjectOf(record=record), min_items=least):
+            return st.lists(given_records(record, good), min_size=least, max_size=3)
+        case ListOf(item=item):
+            return st.lists(good(item), max_size=3)
+    raise AssertionError(kind)
+
+
+def any_value(kind: Any) -> st.SearchStrategy[Any]:
+    """Good ones more often than not, so that a record gets past its first field."""
+    wild = any_json | st.datetimes() | st.just(math.nan) | st.just("")
+    if isinstance(kind, ListOf) and isinstance(kind.item, ObjectOf):
+        wild |= st.lists(given_records(kind.item.record, any_value) | any_json, max_size=2)
+    return st.one_of(good(kind), good(kind), wild)
+
+
+Values = Callable[[Any], st.SearchStrategy[Any]]
+
+
+def given_records(record: type[Any], values: Values) -> st.SearchStrategy[Any]:
+    """Records as instances, with wire names, with Python names, and with both."""
+    fields = shape_of(record).fields
+    needed = {f.name for f in fields if f.required or f.wire == "isWeChatEcosystem"}  # mpid needs it
+    named = st.fixed_dictionaries(
+        {f.name: values(f.kind) for f in fields if f.name in needed},
+        optional={f.name: st.none() | values(f.kind) for f in fields if f.name not in needed},
+    )
+    wires = {f.name: f.wire for f in fields}
+    return st.one_of(
+        named.map(lambda given: record(**given)),
+        named.map(lambda given: {wires[name]: item for name, item in given.items()}),
+        named,
+        named.map(lambda given: {wires[name] if name < "m" else name: item for name, item in given.items()}),
+    )
+
+
+def complete(record: Any, config: object) -> Any:
+    """The record with what exact matching asks for."""
+    if config is EXACT:
+        if isinstance(record, dict):
+            return {key: item for key, item in record.items() if key != "identity_type"} | {"identityType": "card"}
+        record.identity_type = "card"
+    return record
+
+
+def referred(record: Any, config: object, kind: type[Any]) -> tuple[dict[str, Any], list[Problem]]:
+    problems: list[Problem] = []
+    return copy_record(shape_of(kind), record, At(), problems, config), problems
+
+
+def compiled(kind: type[Any], config: object, record: Any) -> dict[str, Any] | None:
+    """What the generated functions make of a record; where both are sure, they agree."""
+    forms = [compile_record(shape_of(kind), config, names)(record) for names in Names]
+    sure = [form for form in forms if form is not None]
+    assert len({repr(form) for form in sure}) <= 1
+    return sure[0] if sure else None
+
+
+def is_left_to_the_codec(problem: Problem) -> bool:
+    return any(words in problem.rule for words in LEFT_TO_THE_CODEC)
+
+
+@pytest.mark.parametrize(("kind", "config"), CONFIGS, ids=IDS)
+@given(data=st.data())
+@settings(max_examples=50)
+def test_a_good_record_gets_the_wire_form_of_the_reference(
+    kind: type[Any], config: object, data: st.DataObject
+) -> None:
+    record = complete(data.draw(given_records(kind, good)), config)
+    expected, problems = referred(record, config, kind)
+    assert problems == []
+    assert compiled(kind, config, record) in (expected, None)
+
+
+@pytest.mark.parametrize(("kind", "config"), CONFIGS, ids=IDS)
+@given(data=st.data())
+@settings(max_examples=50)
+def test_what_the_reference_refuses_is_never_let_past_the_codec(
+    kind: type[Any], config: object, data: st.DataObject
+) -> None:
+    record = data.draw(given_records(kind, any_value) | any_json)
+    quick = compiled(kind, config, record)
+    expected, problems = referred(record, config, kind)
+    if quick is None:
+        return
+    if not problems:
+        assert repr(quick) == repr(expected)  # True is no 1 here, and the order counts
+        return
+    assert [problem for problem in problems if not is_left_to_the_codec(problem)] == []
+    with canary.raises(TypeError):
+        orjson.dumps(quick)
+    assert referred(quick, config, kind)[1] == problems
+
+
+def test_the_common_forms_are_taken_without_asking_the_reference() -> None:
+    record = Event(
+        identities=[Identity(identity_value="1", identity_type="phone", mpid="wx", is_wechat_ecosystem=True)],
+        time=datetime(2020, 11, 16, tzinfo=UTC),
+        event_key="c_buy",
+        eventargs={"c_price": 1.5, "c_n": 2, "c_ok": True, "c_deep": {"a": [1]}, "c_none": None},
+    )
+    expected, _ = referred(record, None, Event)
+    by_python_name = attrs.asdict(record, filter=lambda _, value: value is not None)
+    by_wire_name, by_name = (compile_record(shape_of(Event), EventImportConfig(), names) for names in Names)
+    assert [by_wire_name(record), by_name(record)] == [expected] * 2
+    assert [by_wire_name(expected), by_name(by_python_name)] == [expected] * 2
+    assert [by_wire_name(by_python_name), by_name(expected)] == [None] * 2
+
+
+@pytest.mark.parametrize(
+    ("record", "config", "is_taken"),
+    [
+        (UserProfile(identity_type="phone", phone="1"), EXACT, True),
+        (UserProfile(identity_type="member-card"), EXACT, True),
+        (UserProfile(identity_type="phone"), EXACT, False),
+        (UserProfile(identity_type="phone"), PLAIN, True),
+        (UserProfile(), EXACT, False),
+        (UserProfile(), PLAIN, True),
+        (UserProfile(custom_fields=[CustomField(values=("a",))]), PLAIN, False),
+        ({"phone": "1", "nick": "x"}, PLAIN, False),
+        ({"phone": "1", "realName": None}, PLAIN, False),
+        (None, PLAIN, False),
+    ],
+)
+def test_in_doubt_the_reference_is_asked(record: Any, config: object, is_taken: bool) -> None:
+    assert (compiled(UserProfile, config, record) is not None) == is_taken
+
+
+class Odd:
+    """A kind that the generator does not know."""
+
+    def copy(self, value: Any, at: At, problems: list[Problem]) -> Any:
+        return value
+
+
+class Whim:
+    """A rule that the generator does not know."""
+
+    def check(self, wire: Any, at: At, problems: list[Problem], config: object) -> None: ...
+
+
+@attrs.define(kw_only=True)
+class Unknown:
+    odd: Any = attrs.field(default=None, metadata=wire("odd", Odd()))
+    odds: Any = attrs.field(default=None, metadata=wire("odds", ListOf(item=Int64())))
+    REQUIREMENTS = ()
+
+
+@attrs.define(kw_only=True)
+class Whimsical:
+    name: str | None = attrs.field(default=None, metadata=wire("name", Text()))
+    REQUIREMENTS = (Whim(),)
+
+
+@pytest.mark.parametrize("record", [Unknown(odd=1), Unknown(odds=[1]), Whimsical(name="x")], ids=repr)
+def test_what_the_generator_does_not_know_is_left_to_the_reference(record: Any) -> None:
+    assert compiled(type(record), None, record) is None
+    assert referred(record, None, type(record))[1] == []
+
+
+@given(st.dictionaries(any_text | st.integers(0, 3), any_json, max_size=4))
+def test_a_copied_object_is_the_references_or_none(given_object: dict[Any, Any]) -> None:
+    copied = copy_object(given_object)
+    problems: list[Problem] = []
+    expected = copy_json(given_object, At(), problems, 128)
+    if copied is not None and not problems:
+        assert copied == expected
+    elif copied is not None:
+        assert all(map(is_left_to_the_codec, problems))
+        with canary.raises(TypeError):
+            orjson.dumps(copied)
+
+
+@pytest.mark.parametrize(
+    "doubtful", [[], None, {"a": math.nan}, {"a": -math.inf}, {"a": [b""]}, {"a": {1: 2}}], ids=repr
+)
+def test_what_is_no_plain_object_is_not_copied(doubtful: Any) -> None:
+    assert copy_object(doubtful) is None
+
+
+@pytest.mark.parametrize("key", [1, "\ud800"], ids=["number", "surrogate"])
+def test_an_absent_value_under_a_bad_key_is_judged_as_the_reference_judges(key: Any) -> None:
+    problems: list[Problem] = []
+    copy_json({key: None}, At(), problems, 128)
+    assert (copy_object({key: None}) == {}) == (problems == [])
+
+
+def mutable_parts(value: Any) -> set[int]:
+    if isinstance(value, dict):
+        return {id(value)}.union(*map(mutable_parts, value.values()))
+    if isinstance(value, list):
+        return {id(value)}.union(*map(mutable_parts, value))
+    if attrs.has(type(value)):
+        return {id(value)}.union(*(mutable_parts(getattr(value, f.name)) for f in attrs.fields(type(value))))
+    return set()
+
+
+@pytest.mark.parametrize(("kind", "config"), CONFIGS, ids=IDS)
+@given(data=st.data())
+@settings(max_examples=50)
+def test_the_wire_form_shares_nothing_mutable_with_the_record(
+    kind: type[Any], config: object, data: st.DataObject
+) -> None:
+    record = complete(data.draw(given_records(kind, good)), config)
+    for wire_form in (compiled(kind, config, record), referred(record, config, kind)[0]):
+        assert mutable_parts(record) & mutable_parts(wire_form or {}) == set()
+
+
+@pytest.mark.parametrize("typed", [True, False], ids=["typed", "mapping"])
+def test_a_list_of_texts_is_copied_too(typed: bool) -> None:
+    texts = ["a", "b"]
+    custom: Any = CustomField(values=texts) if typed else {"values": texts}
+    copied = compiled(UserProfile, PLAIN, UserProfile(custom_fields=[custom]))
+    assert copied == {"customFields": [{"values": ["a", "b"]}]}
+    assert copied["customFields"][0]["values"] is not texts
+
+
+def oracle() -> cattrs.Converter:
+    """cattrs, told the wire names and nothing else of ours."""
+    converter = cattrs.Converter()
+    converter.register_unstructure_hook(
+        datetime, lambda moment: calendar.timegm(moment.utctimetuple()) * 1000 + moment.microsecond // 1000
+    )
+    for kind in (CustomField, Identity, UserProfile, Event):
+        renames = {a.name: override(rename=a.metadata["wire"]) for a in attrs.fields(kind)}
+        converter.register_unstructure_hook(kind, make_dict_unstructure_fn(kind, converter, **renames))  # type: ignore[arg-type] # keywords by name
+    return converter
+
+
+def without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_none(item) for key, item in value.items() if item is not None}
+    return [without_none(item) for item in value] if isinstance(value, list) else value
+
+
+def instances(kind: type[Any]) -> st.SearchStrategy[Any]:
+    """Good records made of instances all the way down."""
+
+    def values(spec: Any) -> st.SearchStrategy[Any]:
+        if isinstance(spec, ListOf) and isinstance(spec.item, ObjectOf):
+            return st.lists(instances(spec.item.record), min_size=1, max_size=2)
+        return good(spec)
+
+    fields = shape_of(kind).fields
+    return st.builds(
+        kind,
+        **{f.name: values(f.kind) for f in fields if f.required},
+        **{f.name: st.none() | values(f.kind) for f in fields if not f.required and f.wire != "mpid"},
+    )
+
+
+ORACLE = oracle()
+
+
+@pytest.mark.parametrize(("kind", "config"), [CONFIGS[0], CONFIGS[2]], ids=["users", "events"])
+@given(data=st.data())
+@settings(max_examples=50)
+def test_cattrs_makes_the_same_wire_form(kind: type[Any], config: object, data: st.DataObject) -> None:
+    record = data.draw(instances(kind))
+    assert compiled(kind, config, record) == without_none(ORACLE.unstructure(record))
