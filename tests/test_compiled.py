@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import calendar
 import math
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,114 +15,27 @@ import pytest
 from cattrs.gen import make_dict_unstructure_fn, override
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import (
+    CONFIGS,
+    EXACT,
+    IDS,
+    PLAIN,
+    any_json,
+    any_text,
+    any_value,
+    compiled,
+    complete,
+    given_records,
+    good,
+    is_left_to_the_codec,
+    referred,
+)
 
 from asyncimport.compiled import Names, compile_record, copy_object
-from asyncimport.configs import EventImportConfig, ImportMode, MatchingType, UserImportConfig
-from asyncimport.fields import At, Flag, Int64, JsonObject, ListOf, Millis, Problem, Text, copy_json
+from asyncimport.configs import EventImportConfig
+from asyncimport.fields import At, Int64, ListOf, Problem, Text, copy_json
 from asyncimport.records import CustomField, Event, Identity, UserProfile
-from asyncimport.shape import ObjectOf, copy_record, shape_of, wire
-
-EXACT = UserImportConfig(is_matching=True, import_mode=ImportMode.FULL, matching_type=MatchingType.EXACT)
-PLAIN = UserImportConfig(is_matching=False, import_mode=ImportMode.FULL)
-CONFIGS: list[tuple[type[Any], object]] = [(UserProfile, PLAIN), (UserProfile, EXACT), (Event, EventImportConfig())]
-IDS = ["users", "users-exact", "events"]
-
-#: What the generated code leaves to the encoder: no text key, no number and no text that orjson could write.
-LEFT_TO_THE_CODEC = ("surrogate", "64 bits", "text keys")
-
-numbers = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
-good_json = st.recursive(
-    st.none() | st.booleans() | numbers | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
-)
-any_text = st.text(st.characters(exclude_categories=[]), max_size=5)
-any_json = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | any_text | st.binary(max_size=3),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.tuples(inner)
-        | st.dictionaries(any_text | st.integers(0, 3) | st.booleans(), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-
-
-def good(kind: Any) -> st.SearchStrategy[Any]:
-    """Values that a kind of field takes."""
-    match kind:
-        case Text(choices=choices) if choices:
-            return st.sampled_from(choices)
-        case Text(non_empty=non_empty, max_chars=max_chars):
-            return st.text(min_size=int(non_empty), max_size=max_chars or 40)
-        case Flag():
-            return st.booleans()
-        case Int64():
-            return st.integers(-(2**63), 2**63 - 1)
-        case Millis():
-            moments = st.datetimes(datetime(1973, 4, 1), datetime(5138, 1, 1), timezones=st.timezones())  # noqa: DTZ001 -- bounds
-            return st.integers(10**11, 10**14 - 1) | moments
-        case JsonObject():
-            return st.dictionaries(st.text(max_size=5), good_json, max_size=3)
-        case ListOf(item=ObjectOf(record=record), min_items=least):
-            return st.lists(given_records(record, good), min_size=least, max_size=3)
-        case ListOf(item=item):
-            return st.lists(good(item), max_size=3)
-    raise AssertionError(kind)
-
-
-def any_value(kind: Any) -> st.SearchStrategy[Any]:
-    """Good ones more often than not, so that a record gets past its first field."""
-    wild = any_json | st.datetimes() | st.just(math.nan) | st.just("")
-    if isinstance(kind, ListOf) and isinstance(kind.item, ObjectOf):
-        wild |= st.lists(given_records(kind.item.record, any_value) | any_json, max_size=2)
-    return st.one_of(good(kind), good(kind), wild)
-
-
-Values = Callable[[Any], st.SearchStrategy[Any]]
-
-
-def given_records(record: type[Any], values: Values) -> st.SearchStrategy[Any]:
-    """Records as instances, with wire names, with Python names, and with both."""
-    fields = shape_of(record).fields
-    needed = {f.name for f in fields if f.required or f.wire == "isWeChatEcosystem"}  # mpid needs it
-    named = st.fixed_dictionaries(
-        {f.name: values(f.kind) for f in fields if f.name in needed},
-        optional={f.name: st.none() | values(f.kind) for f in fields if f.name not in needed},
-    )
-    wires = {f.name: f.wire for f in fields}
-    return st.one_of(
-        named.map(lambda given: record(**given)),
-        named.map(lambda given: {wires[name]: item for name, item in given.items()}),
-        named,
-        named.map(lambda given: {wires[name] if name < "m" else name: item for name, item in given.items()}),
-    )
-
-
-def complete(record: Any, config: object) -> Any:
-    """The record with what exact matching asks for."""
-    if config is EXACT:
-        if isinstance(record, dict):
-            return {key: item for key, item in record.items() if key != "identity_type"} | {"identityType": "card"}
-        record.identity_type = "card"
-    return record
-
-
-def referred(record: Any, config: object, kind: type[Any]) -> tuple[dict[str, Any], list[Problem]]:
-    problems: list[Problem] = []
-    return copy_record(shape_of(kind), record, At(), problems, config), problems
-
-
-def compiled(kind: type[Any], config: object, record: Any) -> dict[str, Any] | None:
-    """What the generated functions make of a record; where both are sure, they agree."""
-    forms = [compile_record(shape_of(kind), config, names)(record) for names in Names]
-    sure = [form for form in forms if form is not None]
-    assert len({repr(form) for form in sure}) <= 1
-    return sure[0] if sure else None
-
-
-def is_left_to_the_codec(problem: Problem) -> bool:
-    return any(words in problem.rule for words in LEFT_TO_THE_CODEC)
+from asyncimport.shape import ObjectOf, shape_of, wire
 
 
 @pytest.mark.parametrize(("kind", "config"), CONFIGS, ids=IDS)
