@@ -210,7 +210,7 @@ class Dispatcher:
         free = count_attempt(batch, verdict)
         failure = self.lane.contact.judge(verdict, now, self.policy)
         step = decide(batch, verdict, self.policy.retry, self.on_unknown, free=free)
-        message = shown(verdict.message, batch.body, None if grant is None else grant.token)
+        message = self._words(batch, verdict, grant)
         if grant is not None and verdict.is_contact and verdict.happened is not Happened.AUTH:
             self.session.keeper.accepted(grant.generation)
         if verdict.happened is Happened.THROTTLED:
@@ -235,6 +235,13 @@ class Dispatcher:
         self._tell(batch, verdict, message, step, now)
         if failure is not None:
             self.fail(failure)
+
+    @staticmethod
+    def _words(batch: Batch, verdict: Verdict, grant: Grant | None) -> str:
+        """The platform's words about a batch it did not accept, fit to be shown."""
+        if verdict.happened is Happened.ACCEPTED:
+            return ""
+        return shown(verdict.message, batch.body, None if grant is None else grant.token)
 
     def _renew(self, grant: Grant | None, verdict: Verdict) -> AuthError | None:
         return None if grant is None else self.session.keeper.refused(grant.generation, verdict)
