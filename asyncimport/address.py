@@ -21,6 +21,7 @@ _PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 #: The token call (PLATFORM.md, E).
 TOKEN_PATH: Final = "/app/getOrgAccessToken"  # noqa: S105 -- a path
 _MAX_PORT: Final = 65_535
+_MAX_LABEL: Final = 63
 
 
 @frozen(kw_only=True)
@@ -48,7 +49,7 @@ def read_address(base_url: str, endpoints: Mapping[str, str] | None, *, allow_in
         ConfigError: anything but https (http to loopback, or when allowed), or a path that is more than a path.
     """
     match = _URL.fullmatch(base_url) if isinstance(base_url, str) else None
-    if match is None or ".." in base_url or not _is_port(match[3]):
+    if match is None or ".." in base_url or not _is_port(match[3]) or not _is_host(match[2]):
         raise ConfigError(
             "the base URL must look like https://host/path, without user, query, fragment, escapes or '..'; "
             "set base_url= or ASYNCIMPORT_BASE_URL"
@@ -69,6 +70,11 @@ def read_address(base_url: str, endpoints: Mapping[str, str] | None, *, allow_in
                 f"endpoints[{name!r}] must be a plain path under the base URL, such as /audience/info/batchAdd"
             )
     return Address(base_url=base_url.rstrip("/"), host=host, paths=paths)
+
+
+def _is_host(host: str) -> bool:
+    """Whether a name could be looked up: labels of 1 to 63 characters (RFC 1035)."""
+    return host.startswith("[") or all(0 < len(label) <= _MAX_LABEL for label in host.split("."))
 
 
 def _is_port(port: str | None) -> bool:

@@ -106,6 +106,9 @@ class ImportClient:
         transport: Transport | None = None,
         clock: Clock | None = None,
     ) -> None:
+        _check_kinds(app=(app, AppCredentials), policy=(policy, DispatchPolicy), http=(http, HttpOptions))
+        if observer is not None and not callable(observer):
+            raise ConfigError("observer takes a callable that is given each notice")
         options = http or HttpOptions()
         address = read_address(
             base_url or os.environ.get("ASYNCIMPORT_BASE_URL", ""),
@@ -169,6 +172,8 @@ class ImportClient:
         self, resource: Resource, source: Source, config: Config, options: Options, stream: OutcomeStream
     ) -> Parts:
         """The stages of one run, wired up in the order of the flow."""
+        if not isinstance(resource, Resource):
+            raise ConfigError(f"resource takes a Resource such as USERS or EVENTS, got {type(resource).__name__}")
         if not isinstance(config, resource.config):
             raise ConfigError(f"{resource.name} take a {resource.config.__name__}, got {type(config).__name__}")
         self._session.enter()
@@ -226,6 +231,12 @@ class ImportClient:
 
     def __reduce__(self) -> NoReturn:
         raise StateError("a client is not pickled: its connections and its token stay in this process; make one there")
+
+
+def _check_kinds(**arguments: tuple[object, type[Any]]) -> None:
+    for name, (value, kind) in arguments.items():
+        if value is not None and not isinstance(value, kind):
+            raise ConfigError(f"{name} takes {kind.__name__}, got {type(value).__name__}")
 
 
 def _wall_ms() -> int:

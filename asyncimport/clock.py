@@ -69,3 +69,9 @@ class Bell:
             await asyncio.wait({waiter, sleeper}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             sleeper.cancel()
+
+
+def is_being_cancelled() -> bool:
+    """Whether a CancelledError just caught was meant for this task, and did not come up from what it awaited."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

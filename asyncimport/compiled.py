@@ -21,18 +21,14 @@ from attrs import define, field
 
 from asyncimport.fields import (
     INT64,
-    MAX_DEPTH,
     MILLISECONDS,
-    At,
     Flag,
     Int64,
     JsonObject,
     Kind,
     ListOf,
     Millis,
-    Problem,
     Text,
-    copy_json,
     millis_of,
 )
 from asyncimport.shape import NamesFilled, Needs, ObjectOf, Requirement, Shape, shape_of
@@ -41,6 +37,9 @@ Fast = Callable[[Any], dict[str, Any] | None]
 
 #: JSON scalars that need no look at their value here (a bool is no subclass trouble: types are compared exactly).
 PLAIN: Final = frozenset({str, int, bool})
+#: Longer lists, and deeper values, are the reference's, which bounds what it follows.
+MAX_PLAIN_DEPTH: Final = 4
+MAX_PLAIN_ITEMS: Final = 50
 
 
 class Names(Enum):
@@ -75,22 +74,37 @@ def copy_object(value: Any) -> dict[str, Any] | None:
     """A copy of a dict of JSON values without its absent keys, or None in doubt."""
     if type(value) is not dict:
         return None
+    try:
+        return _copied(value, MAX_PLAIN_DEPTH)
+    except _Doubt:
+        return None
+
+
+class _Doubt(Exception):
+    """Something that is left to the reference."""
+
+
+def _copied(value: dict[Any, Any], depth: int) -> dict[str, Any]:
     copied: dict[str, Any] = value.copy()
     for key, item in value.items():
         kind = type(item)
         if kind in PLAIN:
             continue
-        if kind is float:
-            if item - item != 0.0:  # NaN and the infinities, in one comparison
-                return None
-        elif item is None:
+        if item is None:
             del copied[key]
         else:
-            problems: list[Problem] = []
-            copied[key] = copy_json(item, At(), problems, MAX_DEPTH - 1)
-            if problems:
-                return None
+            copied[key] = _copied_item(item, kind, depth - 1)
     return copied
+
+
+def _copied_item(item: Any, kind: type[Any], depth: int) -> Any:
+    if kind is float and item - item == 0.0:  # neither NaN nor infinite, in one comparison
+        return item
+    if kind is dict and depth > 0:
+        return _copied(item, depth)
+    if kind is list and depth > 0 and len(item) <= MAX_PLAIN_ITEMS:
+        return [x if type(x) in PLAIN or x is None else _copied_item(x, type(x), depth - 1) for x in item]
+    raise _Doubt
 
 
 def _moment(value: datetime) -> int | None:
@@ -143,8 +157,13 @@ def _emit_object(source: Source, shape: Shape, *, level: int, depth: int) -> Non
         emit_value(source, spec.kind, value, f"{wire}[{spec.wire!r}]", level=level, depth=depth + 1)
         if spec.required:
             source.line(depth, "else: return None")
-    # Of a dict, as many keys must have been read as it has: one that was not asked for, or is absent, is left to doubt.
-    source.line(depth, f"if type({record}) is dict and len({wire}) != len({record}): return None")
+    # Of a dict, as many keys must have been read as it has, absent ones aside: there is none that was not asked for.
+    known = source.bind(frozenset(getattr(spec, source.dict_names.value) for spec in shape.fields))
+    absent = f"sum(x is None for x in {record}.values())"
+    source.line(depth, f"if type({record}) is dict and len({wire}) != len({record}):")
+    source.line(
+        depth + 1, f"if len({wire}) + {absent} != len({record}) or not {known}.issuperset({record}): return None"
+    )
     for requirement in shape.requirements:
         _emit_requirement(source, requirement, wire, depth)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from attrs import define
 
+from asyncimport.attempt import Fault
 from asyncimport.errors import AsyncImportError, ConfigError, UploadStalled
 from asyncimport.policy import DispatchPolicy
 from asyncimport.verdict import Happened, Verdict
@@ -28,6 +29,16 @@ class Contact:
         """Book the start of an attempt."""
         if self.first_tried_at is None:
             self.first_tried_at = now
+
+    def rest(self) -> None:
+        """Nothing of the client is under way: the time until the next attempt counts for nothing."""
+        self.first_tried_at = self.failing_since = None
+
+    def patience_s(self, now: float, policy: DispatchPolicy) -> float | None:
+        """How long a first contact is still waited for; None when it was made, or is waited for without end."""
+        if self.is_made or policy.first_contact_s is None or self.first_tried_at is None:
+            return None
+        return max(0.0, self.first_tried_at + policy.first_contact_s - now)
 
     def judge(self, verdict: Verdict, now: float, policy: DispatchPolicy) -> AsyncImportError | None:
         """Book a verdict; return the reason to give up, if there is one."""
@@ -52,6 +63,8 @@ class Contact:
         tried_s = now - (self.first_tried_at if self.first_tried_at is not None else now)
         if not verdict.is_misconfigured and (patience_s is None or tried_s < patience_s):
             return None
+        if verdict.reason == Fault.TOKEN.name.lower():
+            return ConfigError(f"no token could be had in {tried_s:,.0f} s; last: {verdict.detail}")
         return ConfigError(
             f"{self.host} has never answered as the platform does, in {tried_s:,.0f} s; last: {verdict.detail}. "
             "Check the base URL, the network and the certificate"

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from attrs import field, frozen
 
 from asyncimport.attempt import Answer, Attempt, Fault, NoAnswer
-from asyncimport.clock import Clock
+from asyncimport.clock import Clock, is_being_cancelled
 from asyncimport.codec import Envelope, decode_envelope, structured
 from asyncimport.errors import AuthError, ConfigError
 from asyncimport.policy import RetryPolicy
@@ -102,6 +102,10 @@ class CalledToken:
                 return Secret(await self.provider(), "token")
         except ConfigError:
             fault = "the token callable returned something that cannot be a token"
+        except asyncio.CancelledError:
+            if is_being_cancelled():
+                raise
+            fault = "the token callable was cancelled by its own"
         except Exception as error:  # noqa: BLE001 -- the user's callable may raise anything; its text may hold anything
             fault = f"the token callable raised {type(error).__name__}"
         return NoAnswer(fault=Fault.TOKEN, sent=False, detail=fault)
@@ -137,6 +141,8 @@ def _read_token(answer: Answer) -> Secret | NoAnswer:
             return Secret(_token_in(envelope), "token")
         except ConfigError:
             return NoAnswer(fault=Fault.TOKEN, sent=False, detail="the token call answered without a usable token")
+    if 300 <= answer.status < 400 or answer.status in (404, 405, 410, 415):  # noqa: PLR2004 -- HTTP's own
+        return NoAnswer(fault=Fault.ADDRESS, sent=False, detail=f"the token call answered HTTP {answer.status}")
     code = "" if envelope is None else f", code {envelope.code[:20]!r}"
     return NoAnswer(fault=Fault.TOKEN, sent=False, detail=f"the token call answered HTTP {answer.status}{code}")
 
@@ -174,8 +180,8 @@ class TokenKeeper:
 
         Cancellation: safe; the next caller fetches.
         """
-        if self._is_fresh():
-            return self._granted()
+        if self._is_fresh() or (self._token is not None and self._lock.locked()):
+            return self._granted()  # while one renews ahead, the others use the token that still lives
         async with self._lock:
             if not self._is_fresh():
                 await self._fetch()

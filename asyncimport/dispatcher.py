@@ -20,12 +20,12 @@ from attrs import define, field
 
 from asyncimport.attempt import Attempt, NoAnswer
 from asyncimport.batch import Batch, State
-from asyncimport.clock import Bell, Clock
+from asyncimport.clock import Bell, Clock, is_being_cancelled
 from asyncimport.credentials import Grant
-from asyncimport.errors import AsyncImportError, AuthError, UploadStalled
+from asyncimport.errors import AsyncImportError, AuthError, StateError, UploadStalled
 from asyncimport.gate import MAX_PAUSE_S
 from asyncimport.lane import Lane
-from asyncimport.observer import AttemptFailed, Notifier, Paused
+from asyncimport.observer import AttemptFailed, NoBatchId, Notifier, Paused
 from asyncimport.outcome import Accepted, BatchOutcome, Rejected, Tally, Unconfirmed, Unsent
 from asyncimport.policy import DispatchPolicy, OnUnknown
 from asyncimport.redaction import shown
@@ -68,6 +68,7 @@ class Dispatcher:
     _waiting: list[tuple[float, int, Batch]] = field(factory=list)
     _in_flight: set[Batch] = field(factory=set)
     _is_closed: bool = False
+    _missed_id: bool = False
     _is_stopped: bool = False
 
     def __attrs_post_init__(self) -> None:
@@ -146,9 +147,24 @@ class Dispatcher:
         while not self._is_done():
             following = self._next(self.clock.now(), place)
             if isinstance(following, Batch):
-                await self._send(following)
+                await self._send_or_fail(following)
+                if self.lane.is_shared:
+                    await asyncio.sleep(0)  # the place just freed is another run's turn
             else:
                 await self._work.wait(following)
+
+    async def _send_or_fail(self, batch: Batch) -> None:
+        """A cancellation that comes up from below, and not from the run, must not end a worker in silence."""
+        try:
+            await self._send(batch)
+        except asyncio.CancelledError:
+            if is_being_cancelled():
+                raise
+            inside = True
+        else:
+            inside = False
+        if inside:
+            raise StateError("a request was cancelled from inside the transport or the token's source")
 
     def _is_done(self) -> bool:
         if self._is_stopped:
@@ -164,6 +180,9 @@ class Dispatcher:
         if not self._ready:
             return self._waiting[0][0] if self._waiting else None
         gate = self.lane.gate
+        if gate.opens_at - now > MAX_PAUSE_S:
+            self.fail(self._stalled(gate.opens_at - now))
+            return None
         if now < gate.opens_at != place.pause_end:
             place.pause_end, place.moment = gate.opens_at, gate.passes_at(now, random.random())  # noqa: S311 -- jitter
         if now < place.moment:
@@ -198,7 +217,8 @@ class Dispatcher:
         try:
             attempt = await self.session.post(self.resource, batch.body, grant, self.policy.timeouts)
         except BaseException:
-            batch.unanswered += 1  # cut off: nobody knows
+            batch.unanswered += 1  # nobody knows
+            batch.last_fault = "cut off"
             raise
         if not isinstance(attempt, NoAnswer) or attempt.sent:
             tally.bytes_sent += len(batch.body)
@@ -226,7 +246,8 @@ class Dispatcher:
             case GiveUp():
                 self._settle(batch, self._unconfirmed(batch))
             case Wait(delay_s=delay_s):
-                self._wait(batch, now + delay_s)
+                patience_s = self.lane.contact.patience_s(now, self.policy)
+                self._wait(batch, now + (delay_s if patience_s is None else min(delay_s, patience_s)))
             case Renew():
                 failure = self._renew(grant, verdict) or failure
                 self._wait(batch, now)
@@ -235,6 +256,12 @@ class Dispatcher:
         self._tell(batch, verdict, message, step, now)
         if failure is not None:
             self.fail(failure)
+
+    def _look_for_batch_id(self, batch: Batch, verdict: Verdict) -> None:
+        """Tell once when a resource that has batch ids gave none that can be used (FAULTS.md C8, C9)."""
+        if self.resource.has_batch_id and verdict.batch_id is None and not self._missed_id:
+            self._missed_id = True
+            self.notify(NoBatchId(batch=batch.number))
 
     @staticmethod
     def _words(batch: Batch, verdict: Verdict, grant: Grant | None) -> str:
@@ -253,6 +280,11 @@ class Dispatcher:
         self.notify(Paused(pause_s=pause_s))
         if pause_s <= MAX_PAUSE_S:
             return None
+        self.lane.ring()  # every run of the client finds out
+        return self._stalled(pause_s)
+
+    @staticmethod
+    def _stalled(pause_s: float) -> UploadStalled:
         resume_at = datetime.now(UTC) + timedelta(seconds=pause_s)
         return UploadStalled(
             f"the platform asks to wait {pause_s:,.0f} s, longer than the {MAX_PAUSE_S:.0f} s a run waits: "
@@ -274,6 +306,8 @@ class Dispatcher:
         self._in_flight.discard(batch)
         self.window.leave(len(batch.body))
         self.settle(outcome)
+        if not self.window.batches and not self.lane.is_shared:
+            self.lane.contact.rest()
         if self._is_done():
             self._work.ring()
         self._room.ring()

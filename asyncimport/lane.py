@@ -21,6 +21,8 @@ class Lane:
 
     def join(self, bell: Bell, width: int) -> None:
         """Let a run in, which asks for a width and waits at this bell."""
+        if not self._bells:
+            self.contact.rest()
         self.limit.join(width)
         self._bells.append(bell)
 
@@ -28,7 +30,7 @@ class Lane:
         """Let a run out."""
         self._bells.remove(bell)
         self.limit.leave(width)
-        self._ring()
+        self.ring(1)
 
     def start(self, now: float) -> None:
         """Book the start of a request."""
@@ -36,11 +38,17 @@ class Lane:
         self.contact.started(now)
 
     def finish(self) -> None:
-        """Book the end of a request: a place is free for the run that waits longest in each bell."""
+        """Book the end of a request: a place is free, and one worker of each run may look for it."""
         self.limit.in_flight -= 1
-        if len(self._bells) > 1:
-            self._ring()
+        if self.is_shared:
+            self.ring(1)
 
-    def _ring(self) -> None:
+    @property
+    def is_shared(self) -> bool:
+        """Whether several runs are going on."""
+        return len(self._bells) > 1
+
+    def ring(self, count: int | None = None) -> None:
+        """Wake so many workers of each run, or all."""
         for bell in self._bells:
-            bell.ring(1)
+            bell.ring(count)

@@ -53,6 +53,13 @@ class TokenRenewed:
 
 
 @frozen(kw_only=True)
+class NoBatchId:
+    """The platform took a batch without giving the import batch id that this resource has; told once a run."""
+
+    batch: int
+
+
+@frozen(kw_only=True)
 class SourceAbandoned:
     """A pull from the source was still blocked some seconds after the run had stopped; its thread or task was left behind."""
 
@@ -67,15 +74,16 @@ class RunEnded:
     failure: str | None
 
 
-Notice = RunStarted | AttemptFailed | Paused | TokenRenewed | SourceAbandoned | RunEnded
+Notice = RunStarted | AttemptFailed | Paused | TokenRenewed | NoBatchId | SourceAbandoned | RunEnded
 Observer = Callable[[Notice], None]
 
 _LEVELS: Final = {
     AttemptFailed: logging.WARNING,
     Paused: logging.WARNING,
+    NoBatchId: logging.WARNING,
     SourceAbandoned: logging.WARNING,
 }
-#: Failed attempts logged one by one for each reason of a run; later ones at DEBUG: an outage is no flood of warnings.
+#: Failed attempts logged one by one for each reason, over the life of a client; later ones at DEBUG: an outage is no flood of warnings.
 _WARNINGS_PER_REASON: Final = 5
 
 

@@ -122,22 +122,26 @@ class ImportReport:
     records_per_s: float
     rejected_by_reason: Mapping[str, int]
     first_rejections: tuple[FirstRejection, ...]
-    #: The lowest position that is neither accepted, rejected nor skipped; None when there is none.
+    #: Whether the source was read to its own end: not stopped, and not broken off.
+    source_ended: bool
+    #: The lowest position that is neither accepted, rejected nor skipped, unread ones included; None when there is none.
     resume_from: int | None
 
     @property
     def ok(self) -> bool:
-        """Whether every record read was accepted or skipped."""
-        return self.read == self.accepted + self.skipped
+        """Whether the source was read to its end, and every record accepted or skipped."""
+        return self.source_ended and self.read == self.accepted + self.skipped
 
     def raise_if_incomplete(self) -> None:
         """Do nothing when `ok`.
 
         Raises:
-            IncompleteImport: some records were rejected, or are unconfirmed, unsent or in progress; it carries the report.
+            IncompleteImport: some records were rejected, or are unconfirmed, unsent, in progress or still in the source;
+                it carries the report.
         """
         if not self.ok:
-            error = IncompleteImport(f"not every record was accepted: {self._counts()}")
+            unread = "" if self.source_ended else "; the source was not read to its end"
+            error = IncompleteImport(f"not every record was accepted: {self._counts()}{unread}")
             error.report = self
             raise error
 
@@ -194,7 +198,8 @@ class Tally:
     retries: int = 0
     possible_duplicates: int = 0
     bytes_sent: int = 0
-    resume_from: int | None = None
+    source_ended: bool = False
+    _lowest_open: int | None = None
     _reasons: dict[str, int] = field(factory=dict)
     _first: list[FirstRejection] = field(factory=list)
 
@@ -227,8 +232,13 @@ class Tally:
                 assert_never(outcome)
 
     def _leave_open(self, positions: Positions) -> None:
-        if self.resume_from is None or positions[0] < self.resume_from:
-            self.resume_from = positions[0]
+        if self._lowest_open is None or positions[0] < self._lowest_open:
+            self._lowest_open = positions[0]
+
+    def _resume_from(self) -> int | None:
+        if self._lowest_open is None and not self.in_progress:
+            return None if self.source_ended else self.read
+        return self._lowest_open
 
     def _count_rejection(self, outcome: Rejected) -> None:
         known = outcome.reason in self._reasons or len(self._reasons) < MAX_REASONS
@@ -262,5 +272,6 @@ class Tally:
             records_per_s=self.accepted / elapsed_s if elapsed_s > 0 else 0.0,
             rejected_by_reason=dict(self._reasons),
             first_rejections=tuple(self._first),
-            resume_from=self.resume_from,
+            source_ended=self.source_ended,
+            resume_from=self._resume_from(),
         )

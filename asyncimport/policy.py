@@ -176,7 +176,7 @@ class Share:
 
     @of_read.validator
     def _check(self, _attribute: attrs.Attribute[float], value: float) -> None:
-        if not isinstance(value, int | float) or not 0 <= value <= 1:
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
             raise ConfigError(f"Share takes a number from 0 to 1, got {value!r}")
 
     #: Below this many records one bad row would be a large share.

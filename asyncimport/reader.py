@@ -37,8 +37,6 @@ class Admits(Protocol):
 
 #: Records handed over at once. 500 are admitted in about a millisecond, so other callbacks wait no longer.
 HOP: Final = 500
-#: Records read ahead of the flow; the source then waits.
-AHEAD: Final = 2 * HOP
 #: How long the loop lets a thread fill a hop before it takes what there is: one hop a record would cost ten times as much.
 _PATIENCE_S: Final = 0.01
 #: How long a blocked pull may hold up the end of a run.
@@ -58,7 +56,21 @@ class Reader(ABC):
         self._buffer: deque[Wire | Rejected] = deque()
         self._has_ended = False
         self._is_stopping = False
+        #: Whether the source came to its own end.
+        self.is_exhausted = False
         self.error: BaseException | None = None
+        #: Records handed over at once, and read ahead of the flow; fewer where records are large.
+        self.hop = HOP
+
+    @property
+    def ahead(self) -> int:
+        """Records read ahead of the flow; the source then waits."""
+        return 2 * self.hop
+
+    def _failed(self, error: BaseException) -> None:
+        """Keep what the source raised, unless the run's own stop made it raise."""
+        if not self._is_stopping and self.error is None:
+            self.error = error
 
     @property
     def is_done(self) -> bool:
@@ -66,7 +78,7 @@ class Reader(ABC):
         return self._is_stopping or (self._has_ended and not self._buffer)
 
     async def pull(self, until: float | None) -> list[Wire | Rejected]:
-        """Up to `HOP` admitted records; none when the clock shows `until` first, or nothing will come any more.
+        """Up to `hop` admitted records; none when the clock shows `until` first, or nothing will come any more.
 
         Cancellation: safe; no record is lost.
         """
@@ -75,9 +87,9 @@ class Reader(ABC):
         return [] if self._is_stopping else self.take()
 
     def take(self) -> list[Wire | Rejected]:
-        """What is buffered, up to `HOP` records."""
+        """What is buffered, up to `hop` records."""
         buffer = self._buffer
-        taken = [buffer.popleft() for _ in range(min(len(buffer), HOP))]
+        taken = [buffer.popleft() for _ in range(min(len(buffer), self.hop))]
         self._made_room()
         return taken
 
@@ -115,14 +127,14 @@ class ListReader(Reader):
         super().__init__(admission, clock)
         self._source = source
         self._position = 0
-        self._has_ended = not source
+        self._has_ended = self.is_exhausted = not source
 
     async def pull(self, until: float | None) -> list[Wire | Rejected]:  # noqa: ARG002 -- a list never lets one wait
         if self.is_done:
             return []
-        first, self._position = self._position, self._position + HOP
+        first, self._position = self._position, self._position + self.hop
         records = self._source[first : self._position]
-        self._has_ended = self._position >= len(self._source)
+        self._has_ended = self.is_exhausted = self._position >= len(self._source)
         return self._admission.admit_all(records, first)
 
     async def _fill(self, until: float | None) -> None:
@@ -152,11 +164,12 @@ class LoopReader(Reader):
                 self._iterator = iter(self._source)
                 self._records = enumerate(self._iterator)
             admit, append = self._admission.admit, self._buffer.append
-            for position, record in islice(self._records, HOP):
+            for position, record in islice(self._records, self.hop):
                 append(admit(record, position))
-            self._has_ended = len(self._buffer) < HOP
+            self._has_ended = self.is_exhausted = len(self._buffer) < self.hop
         except Exception as error:  # noqa: BLE001 -- whatever the source raises ends it, after what it gave
-            self.error, self._has_ended = error, True
+            self._failed(error)
+            self._has_ended = True
 
     def _made_room(self) -> None:
         """Nobody waits: the buffer is filled only when it is asked for."""
@@ -164,7 +177,11 @@ class LoopReader(Reader):
     async def aclose(self) -> float | None:
         self._has_ended = True
         self.stop()
-        close_iterator(self._iterator)
+        iterator, self._iterator = self._iterator, None
+        try:
+            close_iterator(iterator)
+        except Exception as error:  # noqa: BLE001 -- a source that fails in its own cleanup
+            self._failed(error)
         return None
 
 
@@ -176,7 +193,8 @@ class TaskReader(Reader):
         self._source = source
         self._room = Bell(clock)
         self._task: asyncio.Task[None] | None = None
-        self._has_begun = False
+        #: None before the task's first step; False while the source cleans up, which nothing interrupts.
+        self._is_pulling: bool | None = None
 
     async def _fill(self, until: float | None) -> None:
         if self._task is None:
@@ -185,7 +203,7 @@ class TaskReader(Reader):
             await self._bell.wait(until)
 
     async def _read(self) -> None:
-        self._has_begun = True
+        self._is_pulling = True
         iterator: Any = None
         try:
             iterator = aiter(self._source)
@@ -194,17 +212,18 @@ class TaskReader(Reader):
                 self._buffer.append(self._admission.admit(record, position))
                 position += 1
                 self._bell.ring()
-                while len(self._buffer) >= AHEAD and not self._is_stopping:
+                while len(self._buffer) >= self.ahead and not self._is_stopping:
                     await self._room.wait()
                 if self._is_stopping:
                     break
-        except asyncio.CancelledError:
-            if not self._is_stopping:  # cancelled from outside, or by the source itself: no clean end
-                self.error = asyncio.CancelledError()
-        except BaseException as error:  # noqa: BLE001 -- whatever the source raises ends it, after what it gave
-            self.error = error
-        finally:
+            else:
+                self.is_exhausted = True
+        except BaseException as error:  # noqa: BLE001 -- whatever the source raises ends it, a cancellation of its own too
+            self._failed(error)
+        self._is_pulling = False
+        try:
             await self._close(iterator)
+        finally:
             self._has_ended = True
             self._bell.ring()
 
@@ -213,25 +232,27 @@ class TaskReader(Reader):
         if close is not None:
             try:
                 await close()
-            except Exception as error:  # noqa: BLE001 -- a source that fails in its own cleanup
-                self.error = self.error or error
+            except BaseException as error:  # noqa: BLE001 -- a source that fails in its own cleanup
+                self._failed(error)
 
     def _made_room(self) -> None:
         self._room.ring()
 
     def stop(self) -> None:
+        if self._is_stopping:
+            return
         super().stop()
-        if self._task is not None:
+        if self._task is not None and self._is_pulling is not False:
             self._task.cancel()
-        self._has_ended |= not self._has_begun  # a task cancelled before its first step never runs
+        self._has_ended |= self._is_pulling is None  # a task cancelled before its first step never runs
 
 
 class ThreadReader(Reader):
     """Pulls a blocking iterable in a daemon thread of its own, many records a hop.
 
-    `_notice_at` is the buffer's length at which the thread speaks up: `HOP` while the loop lets it fill a hop, 1 when the
-    loop has nothing, `AHEAD` once it has spoken, 0 to stop. The thread sets it before it rings, and the loop only after
-    it was woken, so no wake-up is lost.
+    `_notice_at` is the buffer's length at which the thread speaks up: `hop` while the loop lets it fill a hop, 1 when the
+    loop has nothing, `ahead` once it has spoken, 0 to stop. The thread sets it before it rings, and the loop sets it anew
+    after every ring, so no wake-up is lost.
     """
 
     def __init__(self, source: Iterable[Any], admission: Admits, clock: Clock) -> None:
@@ -242,14 +263,15 @@ class ThreadReader(Reader):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def _fill(self, until: float | None) -> None:
-        self._listen(HOP)
+        self._listen(self.hop)
         if self._loop is None:
             self._start()
         await self._fill_a_hop()
-        self._listen(1)
         while not self._buffer and not self.is_done and (until is None or self._clock.now() < until):
-            await self._bell.wait(until)
-        self._listen(HOP)
+            self._listen(1)  # again after every wake: the thread may have been about to set its own
+            if not self._buffer:
+                await self._bell.wait(until)
+        self._listen(self.hop)
 
     def _listen(self, length: int) -> None:
         self._notice_at = 0 if self._is_stopping else length
@@ -258,7 +280,7 @@ class ThreadReader(Reader):
         """Wait a moment for a whole hop: real time, whatever the clock, because threads live in it."""
         timer = asyncio.get_running_loop().call_later(_PATIENCE_S, self._bell.ring)
         try:
-            if not self._has_ended and len(self._buffer) < HOP:
+            if not self._has_ended and len(self._buffer) < self.hop:
                 await self._bell.wait()
         finally:
             timer.cancel()
@@ -273,31 +295,33 @@ class ThreadReader(Reader):
         iterator: Any = None
         try:
             iterator = iter(self._source)
-            self._pull(iterator)
+            self.is_exhausted = self._pull(iterator)
         except BaseException as error:  # noqa: BLE001 -- whatever the source raises ends it, after what it gave
-            self.error = error
+            self._failed(error)
         try:
             close_iterator(iterator)
         except BaseException as error:  # noqa: BLE001 -- a source that fails in its own cleanup
-            self.error = self.error or error
+            self._failed(error)
         self._has_ended = True
         self._speak()
 
-    def _pull(self, iterator: Any) -> None:
+    def _pull(self, iterator: Any) -> bool:
+        """Pull to the end, or to a stop: then False."""
         admit, buffer, has_lines = self._admission.admit, self._buffer, hasattr(iterator, "line_num")
         for position, record in enumerate(iterator):
             buffer.append(admit(record, position, iterator.line_num if has_lines else None))
             if len(buffer) >= self._notice_at and not self._paused():
-                return
+                return False
+        return True
 
     def _paused(self) -> bool:
         """Speak up, and wait while the buffer is full; False when the run stops."""
         if not self._is_stopping:
-            self._notice_at = AHEAD
+            self._notice_at = self.ahead
             self._speak()
-        while len(self._buffer) >= AHEAD and not self._is_stopping:
+        while len(self._buffer) >= self.ahead and not self._is_stopping:
             self._room.clear()
-            if len(self._buffer) >= AHEAD and not self._is_stopping:
+            if len(self._buffer) >= self.ahead and not self._is_stopping:
                 self._room.wait()
         return not self._is_stopping
 

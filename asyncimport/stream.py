@@ -77,9 +77,10 @@ class OutcomeStream:
         self._ended = ended
         self._parts: Parts | None = None
         self._task: asyncio.Task[None] | None = None
-        self._tasks: asyncio.TaskGroup | None = None
-        self._sending: asyncio.Task[None] | None = None
         self._is_stopping = False
+        #: When the drain after a stop is over; rung together with the end of sending.
+        self._drain_until = 0.0
+        self._watch: Bell | None = None
         self._failure: Exception | None = None
         self._final: ImportReport | None = None
 
@@ -144,42 +145,44 @@ class OutcomeStream:
         parts = self._running()
         parts.reader.stop()
         parts.dispatcher.stop()
-        if self._tasks is not None and self._sending is not None and not self._sending.done():
-            self._tasks.create_task(self._end_drain(parts, self._sending), name="asyncimport-drain")
-
-    async def _end_drain(self, parts: Parts, sending: asyncio.Task[None]) -> None:
-        await self._sleep_while(parts, parts.options.policy.drain_s, sending)
-        sending.cancel()
-
-    async def _meet_deadline(self, parts: Parts, sending: asyncio.Task[None]) -> None:
-        if parts.options.deadline is not None:
-            await self._sleep_while(parts, parts.options.deadline, sending)
-            if not sending.done():
-                self.stop()
-
-    @staticmethod
-    async def _sleep_while(parts: Parts, delay_s: float, sending: asyncio.Task[None]) -> None:
-        """Sleep, but no longer than the sending goes on."""
-        sleeper = asyncio.create_task(parts.clock.sleep(delay_s), name="asyncimport-sleep")
-        try:
-            await asyncio.wait({sleeper, sending}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeper.cancel()
+        self._drain_until = parts.clock.now() + parts.options.policy.drain_s
+        if self._watch is not None:
+            self._watch.ring()
 
     async def _run(self, parts: Parts) -> None:
         """The run's one task: it owns all others, and leaves nothing uncounted however it ends."""
+        self._watch = Bell(parts.clock)
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
-                self._sending = tasks.create_task(parts.dispatcher.run(), name="asyncimport-dispatcher")
-                tasks.create_task(self._meet_deadline(parts, self._sending), name="asyncimport-deadline")
+                sending = tasks.create_task(self._send(parts, self._watch), name="asyncimport-dispatcher")
+                tasks.create_task(self._keep_time(parts, sending, self._watch), name="asyncimport-timekeeper")
                 await self._flow(parts)
                 parts.dispatcher.close()
         except BaseExceptionGroup as group:
             self._failure = self._failure or _only(group)
         finally:
-            self._tasks = None
             await self._wind_up(parts)
+
+    @staticmethod
+    async def _send(parts: Parts, watch: Bell) -> None:
+        try:
+            await parts.dispatcher.run()
+        finally:
+            watch.ring()
+
+    async def _keep_time(self, parts: Parts, sending: asyncio.Task[None], watch: Bell) -> None:
+        """Stop the run at its deadline, and cut off what hangs when the drain is over."""
+        deadline = parts.options.deadline
+        deadline_at = None if deadline is None else parts.tally.started_at + deadline
+        while not sending.done():
+            until = self._drain_until if self._is_stopping else deadline_at
+            if until is None or parts.clock.now() < until:
+                await watch.wait(until)
+            elif self._is_stopping:
+                sending.cancel()
+                return
+            else:
+                self.stop()
 
     async def _wind_up(self, parts: Parts) -> None:
         try:
@@ -187,9 +190,13 @@ class OutcomeStream:
             if waited_s is not None:
                 parts.notify(SourceAbandoned(waited_s=waited_s))
         finally:
-            parts.dispatcher.abandon()
-            self._settle_unsent(parts)
-            self._conclude(parts)
+            self._close_books(parts)
+
+    def _close_books(self, parts: Parts) -> None:
+        """Settle whatever is left and fix the report. Nothing in here awaits."""
+        parts.dispatcher.abandon()
+        self._settle_unsent(parts)
+        self._conclude(parts)
 
     def _settle_unsent(self, parts: Parts) -> None:
         """What was read and never became a batch is unsent."""
@@ -207,14 +214,15 @@ class OutcomeStream:
 
     def _conclude(self, parts: Parts) -> None:
         """Fix the report and the failure."""
-        error = parts.reader.error
-        if error is not None and not self._is_stopping:
-            read = parts.tally.read
-            failure = SourceError(
-                f"the source raised {type(error).__name__} after {read:,} records; they have been sent", read
+        error, read = parts.reader.error, parts.tally.read
+        if error is not None:
+            words = (
+                f"the source raised {type(error).__name__} after {read:,} records; the report says what became of them"
             )
-            failure.__cause__ = error
-            self._failure = self._failure or failure
+            lost = SourceError(words, read)
+            lost.__cause__ = error
+            self._failure = self._failure or lost
+        parts.tally.source_ended = parts.reader.is_exhausted
         self._check_rejections(parts, at_end=True)
         self._final = parts.tally.report(parts.clock.now())
         if isinstance(self._failure, AsyncImportError):
@@ -279,6 +287,8 @@ class OutcomeStream:
                 if not abort and cancelled is None:
                     task.cancel()
                 cancelled = error
+        if self._final is None:  # cancelled before its first step
+            self._close_books(self._running())
         if not task.cancelled() and task.exception() is not None:
             self._failure = self._failure or _as_failure(task.exception())
         if cancelled is not None:

@@ -70,15 +70,20 @@ def _check_ssl(_options: object, _attribute: object, context: ssl.SSLContext | N
         raise ConfigError("HttpOptions.ssl takes an ssl.SSLContext that requires certificates and checks host names")
 
 
+def _check_proxy(_options: object, _attribute: object, proxy: str | None) -> None:
+    if proxy is not None and not (isinstance(proxy, str) and proxy.startswith(("http://", "https://"))):
+        raise ConfigError("HttpOptions.proxy takes a URL that begins with http:// or https://")
+
+
 @frozen(kw_only=True)
 class HttpOptions:
     """How the client reaches the network: a proxy, an own CA through an SSL context, http where it is allowed.
 
     Raises:
-        ConfigError: an SSL context that does not check certificates.
+        ConfigError: an SSL context that does not check certificates, or a proxy that is no URL.
     """
 
-    proxy: str | None = field(default=None, repr=False)
+    proxy: str | None = field(default=None, validator=_check_proxy, repr=False)
     ssl: ssl.SSLContext | None = field(default=None, validator=_check_ssl)
     allow_insecure_http: bool = False
 
@@ -181,7 +186,7 @@ class AiohttpTransport:
                 return await self._answer(response)
         except (aiohttp.ClientError, http.HttpProcessingError, OSError, TimeoutError) as error:
             translated = translate(error, was_sent=trace.was_sent, idle_s=trace.idle_s)
-        except RuntimeError as error:  # "Session is closed" is one; its frames hold the request's headers
+        except Exception as error:  # noqa: BLE001 -- "Session is closed" is one; the frames hold the request's headers
             translated, defect = None, type(error).__name__
         if translated is None:
             why = "was closed" if self._is_closed else f"raised {defect}"

@@ -34,6 +34,8 @@ from asyncimport.policy import DispatchPolicy, Meaning
 _DELTA_SECONDS: Final = re.compile(r"[0-9]{1,7}")
 #: The same bound for a wait that is given as a date.
 _TOO_FAR_S: Final = 10_000_000
+#: What a code looks like; anything else is not shown, since it may quote the request.
+_CODE: Final = re.compile(r"[0-9A-Za-z_.-]{1,12}")
 _ACCEPTING: Final = frozenset({200, 201})
 _REFUSING: Final = frozenset({400, 422})
 #: A path or method that this address does not have, or a redirect: before first contact the address is wrong.
@@ -98,8 +100,9 @@ def _answered(answer: Answer, policy: DispatchPolicy) -> Verdict:
     envelope = decode_envelope(answer.body)
     base = Verdict(happened=Happened.UNKNOWN, reason="untrusted_answer", detail=f"HTTP {answer.status}")
     if envelope is not None:
-        detail = f"HTTP {answer.status}, code {envelope.code[:20]!r}"
-        base = evolve(base, code=envelope.code, message=envelope.msg, detail=detail)
+        code = envelope.code if _CODE.fullmatch(envelope.code) else "?"
+        detail = f"HTTP {answer.status}, code {code}"
+        base = evolve(base, code=code, message=envelope.msg, detail=detail)
     elsewhere = 300 <= answer.status < 400 or answer.status in _MISADDRESSED
     base = evolve(base, is_contact=envelope is not None and not elsewhere, is_misconfigured=elsewhere)
     verdict = _by_status(answer, envelope, policy, base)

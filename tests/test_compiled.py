@@ -96,7 +96,8 @@ def test_the_common_forms_are_taken_without_asking_the_reference() -> None:
         (UserProfile(), PLAIN, True),
         (UserProfile(custom_fields=[CustomField(values=("a",))]), PLAIN, False),
         ({"phone": "1", "nick": "x"}, PLAIN, False),
-        ({"phone": "1", "realName": None}, PLAIN, False),
+        ({"phone": "1", "realName": None}, PLAIN, True),
+        ({"phone": "1", "nick": None}, PLAIN, False),
         (None, PLAIN, False),
     ],
 )
@@ -149,9 +150,7 @@ def test_a_copied_object_is_the_references_or_none(given_object: dict[Any, Any])
             orjson.dumps(copied)
 
 
-@pytest.mark.parametrize(
-    "doubtful", [[], None, {"a": math.nan}, {"a": -math.inf}, {"a": [b""]}, {"a": {1: 2}}], ids=repr
-)
+@pytest.mark.parametrize("doubtful", [[], None, {"a": math.nan}, {"a": -math.inf}, {"a": [b""]}], ids=repr)
 def test_what_is_no_plain_object_is_not_copied(doubtful: Any) -> None:
     assert copy_object(doubtful) is None
 
@@ -235,4 +234,6 @@ ORACLE = oracle()
 @settings(max_examples=50)
 def test_cattrs_makes_the_same_wire_form(kind: type[Any], config: object, data: st.DataObject) -> None:
     record = data.draw(instances(kind))
-    assert compiled(kind, config, record) == without_none(ORACLE.unstructure(record))
+    oracles = without_none(ORACLE.unstructure(record))
+    assert compiled(kind, config, record) in (oracles, None)
+    assert referred(record, config, kind) == (oracles, [])

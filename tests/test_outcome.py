@@ -60,7 +60,8 @@ def test_counts_add_up_at_every_moment(pieces: list[tuple[Any, int, bool]], ahea
         assert report.read == settled + report.in_progress
         assert report.in_progress == ahead
     assert [getattr(tally, kind.__name__.lower()) for kind in KINDS] == list(expected.values())
-    assert tally.resume_from == min(still_open, default=None)
+    tally.source_ended = True
+    assert tally.report(101.0).resume_from == min(still_open, default=None)
     assert list(tally.batch_ids) == [count for kind, count, has_id in pieces if kind is Accepted and has_id]
     assert sum(tally.report(101.0).rejected_by_reason.values()) == expected[Rejected]
 
@@ -174,7 +175,9 @@ def test_a_report_reads_well_and_shows_no_data() -> None:
 
 
 def test_an_empty_import_is_fine() -> None:
-    report = new_tally().report(100.0)
+    tally = new_tally()
+    tally.source_ended = True
+    report = tally.report(100.0)
     assert (report.ok, report.records_per_s, report.resume_from) == (True, 0.0, None)
     assert str(report).startswith("users: 0 read = 0 of anything\n")
     report.raise_if_incomplete()
@@ -183,6 +186,7 @@ def test_an_empty_import_is_fine() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_what_is_accepted_or_skipped_is_complete(kind: Any) -> None:
     tally = new_tally(1)
+    tally.source_ended = True
     assert not tally.report(101.0).ok
     tally.settle(kind(positions=at(0), reason="refused"))
     report = tally.report(101.0)
@@ -195,3 +199,12 @@ def test_only_what_is_accepted_or_skipped_is_complete(kind: Any) -> None:
     ) as caught:
         report.raise_if_incomplete()
     assert caught.value.report is report
+
+
+def test_a_source_not_read_to_its_end_is_not_complete() -> None:
+    tally = new_tally(1)
+    tally.settle(Accepted(positions=at(0)))
+    report = tally.report(101.0)
+    assert (report.ok, report.resume_from) == (False, 1)
+    with canary.raises(IncompleteImport, match="the source was not read to its end"):
+        report.raise_if_incomplete()

@@ -13,9 +13,11 @@ from virtual import run_virtual
 
 from asyncimport.clock import SystemClock
 from asyncimport.errors import ConfigError
-from asyncimport.reader import AHEAD, HOP, ListReader, LoopReader, Reader, TaskReader, ThreadReader, reader_for
+from asyncimport.reader import HOP, ListReader, LoopReader, Reader, TaskReader, ThreadReader, reader_for
 from asyncimport.records import UserProfile
 from asyncimport.sources import inline
+
+AHEAD = 2 * HOP
 
 
 class Copies:
