@@ -22,6 +22,8 @@ class Chunk:
 class Chunker:
     """Collects records until a chunk is full. A full chunk leaves at once, not when the next record comes.
 
+    `size` may be changed at any time.
+
     `opened_at` is when the first record of the open chunk came (any clock), None while there is none: the shell
     flushes a chunk that has lingered.
     """
@@ -36,6 +38,8 @@ class Chunker:
         wires, first = admitted.wires, admitted.first
         taken = 0
         while taken < len(wires):
+            if self._wires and len(self._wires) >= self.size:  # it was made smaller meanwhile
+                yield self._close()
             if self.opened_at is None:
                 self.opened_at = now
             part = wires[taken : taken + self.size - len(self._wires)]
@@ -43,6 +47,11 @@ class Chunker:
             taken += len(part)
             if len(self._wires) == self.size:
                 yield self._close()
+
+    @property
+    def positions(self) -> Positions:
+        """Of the records in the open chunk."""
+        return Positions(tuple(self._runs))
 
     def flush(self) -> Iterator[Chunk]:
         """Yield what is collected, if anything is."""

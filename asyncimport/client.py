@@ -13,7 +13,7 @@ from typing import Any, NoReturn, Self, Unpack
 
 from asyncimport.address import read_address
 from asyncimport.admission import Admission, Wire, neighbours
-from asyncimport.batch import Batch
+from asyncimport.batch import Batch, Positions
 from asyncimport.chunker import Chunker
 from asyncimport.clock import Bell, Clock, SystemClock
 from asyncimport.codec import Encoder
@@ -25,9 +25,9 @@ from asyncimport.errors import ConfigError, StateError
 from asyncimport.lane import Lane
 from asyncimport.observer import Notifier, Observer
 from asyncimport.options import Options, RunOptions
-from asyncimport.outcome import ImportReport, Rejected, Tally
+from asyncimport.outcome import ImportReport, Rejected, Tally, Unsent
 from asyncimport.policy import DispatchPolicy
-from asyncimport.reader import reader_for
+from asyncimport.reader import HOP, reader_for
 from asyncimport.resources import EVENTS, USERS, Resource
 from asyncimport.session import SessionManager, Token
 from asyncimport.stream import OutcomeStream, Parts, Unread
@@ -45,9 +45,14 @@ async def flow(parts: Parts) -> None:
         items = await reader.pull(lingers_until)
         first = parts.tally.read
         parts.tally.add_read(len(items))
+        owed = (*chunker.positions.runs, range(first, parts.tally.read))
         pieces = _pieces(parts, items, first)
         del items  # a hop is let go with its pieces, before the next is pulled
-        await parts.dispatcher.submit(pieces)
+        try:
+            await parts.dispatcher.submit(pieces)
+        except Exception:
+            _settle_lost(parts, owed)
+            raise
         await asyncio.sleep(0)  # a source that never waits lets the workers in between its hops
     await parts.dispatcher.submit(_flushed(parts))
 
@@ -61,6 +66,7 @@ def _pieces(parts: Parts, items: list[Wire | Rejected], first: int) -> Iterator[
         else:
             for chunk in chunker.feed(admitted, now):
                 yield from parts.encoder.encode(chunk)
+                _fit(parts)
     if chunker.opened_at is not None and now >= chunker.opened_at + parts.options.policy.linger_s:
         yield from _flushed(parts)
 
@@ -68,6 +74,21 @@ def _pieces(parts: Parts, items: list[Wire | Rejected], first: int) -> Iterator[
 def _flushed(parts: Parts) -> Iterator[Batch | Rejected]:
     for chunk in parts.chunker.flush():
         yield from parts.encoder.encode(chunk)
+
+
+def _fit(parts: Parts) -> None:
+    """Cut and pull fewer records at a time where they are so large that a full batch would not fit."""
+    fitting = parts.encoder.fitting
+    parts.chunker.size = min(parts.options.policy.batch_size, fitting)
+    parts.reader.hop = min(HOP, fitting)
+
+
+def _settle_lost(parts: Parts, owed: tuple[range, ...]) -> None:
+    """After a defect or a lack of memory: what was read, and is neither batch nor outcome nor in the open chunk, is unsent."""
+    taken = set(parts.chunker.positions).union(*parts.dispatcher.entered)
+    lost = Positions.of([position for run in owed for position in run if position not in taken])
+    if lost:
+        parts.dispatcher.settle(Unsent(positions=lost, reason="the run broke off"))
 
 
 class ImportClient:

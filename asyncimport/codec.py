@@ -8,25 +8,30 @@ from typing import Any, Final, TypeVar
 
 import cattrs
 import orjson
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from asyncimport.admission import Wire, rejection
 from asyncimport.batch import Batch, Positions
 from asyncimport.chunker import Chunk
 from asyncimport.fields import At
 from asyncimport.outcome import Rejected
+from asyncimport.policy import MAX_BATCH_SIZE
 
 BATCH_ID: Final = range(-(2**63), 2**63)
+
+#: How full a payload is planned to be when records are large, since they differ in size.
+FILL: Final = 0.9
 
 Value = TypeVar("Value")
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class Encoder:
     """Turns the chunks of one run into batches whose bodies are at most `max_bytes`.
 
-    One `orjson.dumps` a batch. Only a payload that is too large is encoded a second time, in halves. A record that
-    cannot be encoded, or is too large alone, is rejected; it never takes its neighbours with it.
+    One `orjson.dumps` a batch. Only a payload that is too large is encoded a second time, in as many parts as it takes;
+    `fitting` then says how many such records fit, so that further chunks are cut smaller. A record that cannot be
+    encoded, or is too large alone, is rejected; it never takes its neighbours with it.
     """
 
     public_params: dict[str, Any]
@@ -34,6 +39,8 @@ class Encoder:
     #: Looks again at a record the encoder refused: its repaired wire form, or the rejection with every problem.
     recheck: Callable[[Wire, int], Wire | Rejected]
     numbers: Iterator[int] = field(factory=count)
+    #: Records of the size last seen that fit into `max_bytes`; doubled again while they leave half of it free.
+    fitting: int = MAX_BATCH_SIZE
 
     def encode(self, chunk: Chunk) -> Iterator[Batch | Rejected]:
         """Yield the batches and the rejections of a chunk; each of its records is in exactly one of them."""
@@ -43,13 +50,21 @@ class Encoder:
             yield from self._encode_each(chunk)
             return
         if len(body) <= self.max_bytes:
+            if 2 * len(body) < self.max_bytes:
+                self.fitting = min(MAX_BATCH_SIZE, 2 * self.fitting)
             yield Batch(number=next(self.numbers), positions=chunk.positions, body=body)
         elif len(chunk.wires) == 1:
             yield self._too_large(chunk.positions[0], len(body))
         else:
-            middle = len(chunk.wires) // 2
-            yield from self.encode(_part(chunk, slice(None, middle)))
-            yield from self.encode(_part(chunk, slice(middle, None)))
+            yield from self._encode_parts(chunk, len(body))
+
+    def _encode_parts(self, chunk: Chunk, size: int) -> Iterator[Batch | Rejected]:
+        """Cut a chunk whose payload is too large into parts that should fit, at least two."""
+        records = len(chunk.wires)
+        self.fitting = max(1, min(records // 2, int(records * FILL * self.max_bytes / size)))
+        part = self.fitting
+        for start in range(0, records, part):
+            yield from self.encode(_part(chunk, slice(start, start + part)))
 
     def _encode_each(self, chunk: Chunk) -> Iterator[Batch | Rejected]:
         """Find the records that cannot be encoded, then encode the others together."""

@@ -19,7 +19,7 @@ from typing import assert_never
 from attrs import define, field
 
 from asyncimport.attempt import Attempt, NoAnswer
-from asyncimport.batch import Batch, State
+from asyncimport.batch import Batch, Positions, State
 from asyncimport.clock import Bell, Clock, is_being_cancelled
 from asyncimport.credentials import Grant
 from asyncimport.errors import AsyncImportError, AuthError, StateError, UploadStalled
@@ -61,6 +61,8 @@ class Dispatcher:
     settle: Callable[[BatchOutcome], None]
     #: Told the one error that ends the run.
     fail: Callable[[AsyncImportError], None]
+    #: What the last call of `submit` took in.
+    entered: list[Positions] = field(factory=list)
     #: Rung for workers when there may be something to do, and for the producer when there may be room.
     _work: Bell = field(init=False)
     _room: Bell = field(init=False)
@@ -81,6 +83,7 @@ class Dispatcher:
 
         Cancellation: all pieces are taken in all the same, as if stopped, so that none of their records goes uncounted.
         """
+        self.entered.clear()
         for piece in pieces:
             size = len(piece.body) if isinstance(piece, Batch) else 0
             try:
@@ -95,6 +98,7 @@ class Dispatcher:
             self._enter(piece)
 
     def _enter(self, piece: Batch | Rejected) -> None:
+        self.entered.append(piece.positions)
         if isinstance(piece, Rejected):
             self.settle(piece)
             return
@@ -238,6 +242,7 @@ class Dispatcher:
         match step:
             case Accept():
                 self.lane.gate.accepted()
+                self._look_for_batch_id(batch, verdict)
                 self._settle(
                     batch, Accepted(positions=batch.positions, batch_id=verdict.batch_id, attempts=batch.attempts)
                 )
