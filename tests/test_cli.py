@@ -15,6 +15,7 @@ import pytest
 from attrs import frozen
 from wire import http, says, tcp_server
 
+from asyncimport import __version__
 from asyncimport.emulator import Emulator, Envelope, Hang, Ok, Status
 
 HEADER = "thirdId,realName,sex\n"
@@ -29,13 +30,15 @@ class Result:
     err: str
 
 
-async def started(*arguments: str, url: str = "", token: str | None = canary.TOKEN) -> asyncio.subprocess.Process:
+async def started(
+    *arguments: str, url: str = "", token: str | None = canary.TOKEN, **more: str
+) -> asyncio.subprocess.Process:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ASYNCIMPORT_")}
     if token is not None:
         environment["ASYNCIMPORT_TOKEN"] = token
     if url:
         environment["ASYNCIMPORT_BASE_URL"] = url
-    environment["COLUMNS"] = "200"
+    environment |= {"COLUMNS": "200", **more}
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -126,12 +129,13 @@ async def test_matching_is_set_as_asked(tmp_path: Path, matching: list[str], exp
     ("arguments", "told"),
     [
         (["users", "{users}"], "--mode"),
-        (["users", "{users}", "--mode", "partial", "--matching", "fuzzy"], "fuzzy matching needs identify_way"),
+        (["users", "{users}", "--mode", "partial", "--matching", "fuzzy"], "--matching fuzzy needs --identify-way"),
         (["users", "missing.csv", "--mode", "full"], "missing.csv"),
         (["users", "{folder}/users.xlsx", "--mode", "full"], ".xlsx is not known"),
         (["events", "{users}"], "names no field of Event"),
         (["users", "{users}", "--mode", "full", "--base-url", "ftp://x"], "the base URL must look like"),
         (["users", "{users}", "--mode", "full", "--token-file", "nowhere"], "token file nowhere"),
+        (["emulate", "--port", "99999"], "Invalid value"),
         (["emulate", "--faults", "{users}"], "the fault file is no JSON"),
     ],
 )
@@ -239,3 +243,17 @@ async def test_help_names_every_command() -> None:
     assert result.code == 0
     for command in ("users", "events", "demo", "emulate"):
         assert command in result.out
+
+
+async def test_the_version_is_told() -> None:
+    result = await ran("--version")
+    assert (result.code, result.out) == (0, f"{__version__}\n")
+
+
+async def test_a_terminal_without_chinese_still_gets_the_report(tmp_path: Path) -> None:
+    async with Emulator(token=canary.TOKEN) as platform:
+        arguments = ["users", users_csv(tmp_path, 3, bad=1), "--mode", "full"]
+        process = await started(*arguments, url=platform.url, PYTHONIOENCODING="latin-1")
+        result = await ended(process)
+    assert result.code == 1
+    assert r"takes one of \u7537, \u5973" in result.out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib.util import find_spec
 
@@ -12,6 +13,9 @@ def main() -> None:
     if missing:
         sys.stderr.write(f'the command needs {" and ".join(missing)}: pip install "asyncimport[cli]"\n')
         raise SystemExit(2)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a report in Chinese also reaches a terminal that has none
     from asyncimport.cli.commands import app  # noqa: PLC0415 -- typer is an extra
 
     app()

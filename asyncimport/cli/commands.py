@@ -19,6 +19,7 @@ from asyncimport.errors import ConfigError
 from asyncimport.records import Event, UserProfile
 from asyncimport.resources import EVENTS, USERS
 from asyncimport.sources import CsvFile, JsonlFile, read_csv, read_jsonl
+from asyncimport.version import __version__
 
 app = typer.Typer(
     name="asyncimport",
@@ -26,6 +27,21 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 -- typer hands over the option's value
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Import user profiles and events into the marketing platform. The token comes from ASYNCIMPORT_TOKEN or --token-file."""
 
 
 class Mode(StrEnum):
@@ -84,6 +100,8 @@ def users(
 ) -> None:
     """Import user profiles. Exit code: 0 all accepted, 1 some rejected, 2 wrong use, 3 some not delivered, 130 interrupted."""
     with shown_errors():
+        if matching is Matching.FUZZY and identify_way is None:
+            raise ConfigError("--matching fuzzy needs --identify-way unionid-first or user-id-first")
         config = UserImportConfig(
             is_matching=matching is not Matching.NONE,
             import_mode=ImportMode.FULL if mode is Mode.FULL else ImportMode.PARTIAL,
@@ -122,7 +140,7 @@ def demo() -> None:
 
 @app.command(name="emulate")
 def emulate_command(
-    port: Annotated[int, typer.Option("--port", help="Port on loopback; 0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="Port on loopback; 0 takes a free one.")] = 0,
     faults: Annotated[Path | None, typer.Option("--faults", help="A JSON file of faults to inject.")] = None,
     token: Annotated[str | None, typer.Option("--token", help="The token to accept; made up when not given.")] = None,
 ) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 from io import BufferedReader
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from attrs import frozen
 
 from asyncimport.sources.lines import LONG_LINE, lines_of, not_decodable, opened, path_of
 from asyncimport.unreadable import Unreadable
+
+HUGE: Final = 2**63
+_LONG_DIGITS: Final = 19
+LONG_INTEGER: Final = Unreadable(rule="holds a whole number beyond 64 bits: send it as text")
 
 
 @frozen(kw_only=True)
@@ -45,10 +50,14 @@ class JsonLines:
         for line in self._lines:
             self.line_num += 1
             try:
-                return orjson.loads(line)
+                record = orjson.loads(line)
             except orjson.JSONDecodeError as error:
                 if not line.isspace():
                     return _unreadable(line, error)
+                continue
+            if type(record) is dict and _holds_huge(record.get("eventargs")) and _holds_long_integer(line):
+                return LONG_INTEGER
+            return record
         self.close()
         raise StopIteration
 
@@ -56,6 +65,22 @@ class JsonLines:
         """Close the file; the iteration is then at its end."""
         self._lines = iter(())
         self._file.close()
+
+
+def _holds_huge(value: Any) -> bool:
+    """Whether a float beyond 64 bits is in there: orjson makes one of a longer integer."""
+    if type(value) is dict:
+        return any(map(_holds_huge, value.values()))
+    if type(value) is list:
+        return any(map(_holds_huge, value))
+    return type(value) is float and not -HUGE < value < HUGE
+
+
+def _holds_long_integer(line: bytes) -> bool:
+    """Whether it was an integer, and no number with a point or an exponent."""
+    found: list[str] = []
+    json.loads(line, parse_int=found.append)
+    return any(len(digits) >= _LONG_DIGITS and not -HUGE <= int(digits[:400]) < 2 * HUGE for digits in found)
 
 
 def _unreadable(line: bytes, error: orjson.JSONDecodeError) -> Unreadable:
@@ -72,8 +97,8 @@ def read_jsonl(path: str | os.PathLike[str]) -> JsonlFile:
     """Read records from a JSON Lines file: one object with wire or Python names a line, UTF-8 with or without BOM.
 
     Blank lines are skipped. A line that is no JSON, or no UTF-8, is yielded as `Unreadable`; JSON that is no object is
-    yielded as it is, for admission to refuse. NaN and infinities are no JSON. As everywhere in JSON, the last of equal
-    keys counts; an integer beyond 64 bits becomes a float.
+    yielded as it is, for admission to refuse. NaN and infinities are no JSON, and an integer beyond 64 bits is refused
+    wherever it stands. As everywhere in JSON, the last of equal keys counts.
 
     Raises:
         ConfigError: at once, when the file cannot be opened or is no UTF-8 text file.

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from asyncimport.errors import ConfigError
 from asyncimport.sources import read_jsonl
+from asyncimport.sources.jsonl_file import LONG_INTEGER
 from asyncimport.sources.lines import LINE_CAP, LONG_LINE
 from asyncimport.unreadable import Unreadable
 
@@ -135,3 +136,24 @@ def test_records_are_streamed_not_gathered(tmp_path: Path) -> None:
     next(rows)
     assert rows._file.tell() < path.stat().st_size / 10
     rows.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "is_refused"),
+    [
+        ("18446744073709551615", False),
+        ("18446744073709551616", True),
+        ("-9223372036854775809", True),
+        ("12345678901234567890123", True),
+        ("1.5e30", False),
+        ("1e19", False),
+    ],
+)
+@pytest.mark.parametrize("place", ['{"c_n":%s}', '{"c":[{"n":%s}]}'], ids=["flat", "nested"])
+def test_an_integer_beyond_64_bits_is_refused_and_never_made_a_float(
+    tmp_path: Path, number: str, is_refused: bool, place: str
+) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text('{"eventKey":"c","eventargs":' + place % number + "}\n", encoding="utf-8")
+    (record,) = read_jsonl(path)
+    assert (record == LONG_INTEGER) == is_refused
