@@ -90,6 +90,8 @@ def _copied(value: dict[Any, Any], depth: int) -> dict[str, Any]:
         kind = type(item)
         if kind in PLAIN:
             continue
+        if kind is float and item - item == 0.0:  # neither NaN nor infinite, in one comparison
+            continue
         if item is None:
             del copied[key]
         else:
@@ -98,7 +100,7 @@ def _copied(value: dict[Any, Any], depth: int) -> dict[str, Any]:
 
 
 def _copied_item(item: Any, kind: type[Any], depth: int) -> Any:
-    if kind is float and item - item == 0.0:  # neither NaN nor infinite, in one comparison
+    if kind is float and item - item == 0.0:
         return item
     if kind is dict and depth > 0:
         return _copied(item, depth)
@@ -205,10 +207,11 @@ def _emit_items(source: Source, kind: Kind, value: str, target: str, *, level: i
             source.line(depth, f"{target} = {value}[:]")
         case ObjectOf(record=record):
             inner = level + 1
-            source.line(depth, f"{target} = a{inner} = []")
+            source.line(depth, f"a{inner} = []")
             source.line(depth, f"for r{inner} in {value}:")
             _emit_object(source, shape_of(record), level=inner, depth=depth + 1)
             source.line(depth + 1, f"a{inner}.append(w{inner})")
+            source.line(depth, f"{target} = a{inner}")
         case _:
             source.line(depth, "return None")
 

@@ -13,6 +13,7 @@ function for any form stays.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum, auto
 from typing import Any, Final
 
 from attrs import define, field, frozen
@@ -28,6 +29,13 @@ RECORDS_A_MISS: Final = 16
 MAX_FORMS: Final = 16
 
 
+class Items(Enum):
+    """Lists of objects without a form of their items."""
+
+    NONE = auto()
+    MIXED = auto()
+
+
 @frozen
 class Form:
     """How a good record looked."""
@@ -36,22 +44,21 @@ class Form:
     keys: tuple[str, ...] | None
     #: Wire names of the fields that were there.
     present: frozenset[str]
-    #: For each list of objects that was there: the form its items share; None for an empty list.
-    items: tuple[tuple[str, Form | None], ...]
+    #: For each list of objects that was there: the form its items share, or that they share none.
+    items: tuple[tuple[str, Form | Items], ...]
 
 
-def form_of(shape: Shape, record: Any, wire: Mapping[str, Any]) -> Form | None:
-    """The form of a record whose wire form is `wire`; None when the objects in a list of it do not look alike."""
+def form_of(shape: Shape, record: Any, wire: Mapping[str, Any]) -> Form:
+    """The form of a record whose wire form is `wire`."""
     keys = tuple(record) if type(record) is dict else None
-    items: list[tuple[str, Form | None]] = []
+    items: list[tuple[str, Form | Items]] = []
     for spec in shape.fields:
         if spec.wire in wire and isinstance(spec.kind, ListOf) and isinstance(spec.kind.item, ObjectOf):
             inner = shape_of(spec.kind.item.record)
             given = _value(spec, record)
             forms = {form_of(inner, item, copied) for item, copied in zip(given, wire[spec.wire], strict=True)}
-            if len(forms) > 1 or (forms and None in forms):
-                return None
-            items.append((spec.wire, forms.pop() if forms else None))
+            alike = forms.pop() if len(forms) == 1 else Items.MIXED if forms else Items.NONE
+            items.append((spec.wire, alike))
     return Form(keys, frozenset(wire), tuple(items))
 
 
@@ -93,7 +100,7 @@ class Learned:
 
     def _learn(self, record: Any, wire: Mapping[str, Any]) -> None:
         form = form_of(self._shape, record, wire)
-        if form is not None and form == self._last:
+        if form == self._last:
             if form not in self._made and len(self._made) < MAX_FORMS:
                 self._made[form] = compile_form(self._shape, self._config, form)
             self.fast = self._made.get(form, self.fast)
@@ -124,8 +131,12 @@ def _emit(source: Source, shape: Shape, form: Form, *, level: int, depth: int) -
     items = dict(form.items)
     for spec in present:
         value = values[spec.wire]
-        if spec.wire in items:
-            _emit_items(source, spec, items[spec.wire], value, level=level, depth=depth)
+        alike = items.get(spec.wire, Items.MIXED)
+        if alike is Items.NONE:
+            source.line(depth, f"if type({value}) is not list or {value}: return None")
+            source.line(depth, f"{value} = []")
+        elif isinstance(alike, Form):
+            _emit_items(source, spec.kind, alike, value, level=level, depth=depth)
         elif not isinstance(spec.kind, Text):
             emit_value(source, spec.kind, value, value, level=level, depth=depth)
     _emit_requirements(source, shape, values, depth)
@@ -157,15 +168,8 @@ def _emit_reads(
     return absent
 
 
-def _emit_items(source: Source, spec: Field, form: Form | None, value: str, *, level: int, depth: int) -> None:
-    """Lines that replace a list of objects by the list of their wire forms."""
-    kind = spec.kind
-    if not isinstance(kind, ListOf) or not isinstance(kind.item, ObjectOf):
-        raise TypeError(f"{spec.wire} is no list of objects")
-    if form is None:
-        source.line(depth, f"if type({value}) is not list or {value}: return None")
-        source.line(depth, f"{value} = []")
-        return
+def _emit_items(source: Source, kind: Any, form: Form, value: str, *, level: int, depth: int) -> None:
+    """Lines that replace a list of objects of one form by the list of their wire forms."""
     inner = level + 1
     source.line(depth, f"if type({value}) is not list or len({value}) < {kind.min_items}: return None")
     source.line(depth, f"a{inner} = []")
