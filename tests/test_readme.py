@@ -12,6 +12,7 @@ import pytest
 
 import asyncimport
 from asyncimport import DispatchPolicy, HttpOptions, RunOptions
+from benchmarks import readme
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -43,6 +44,10 @@ def test_the_other_examples_run_and_print_what_their_comments_say(code: str) -> 
         assert said in printed
 
 
+def test_its_numbers_are_those_of_the_results() -> None:
+    assert readme.filled(TEXT) == TEXT
+
+
 def test_it_names_every_option() -> None:
     for kind in (DispatchPolicy, HttpOptions):
         for field in attrs.fields(kind):
@@ -51,7 +56,7 @@ def test_it_names_every_option() -> None:
         assert f"`{option}`" in TEXT, option
     for name in asyncimport.__all__:
         if name.endswith("Error"):
-            assert name in TEXT or name in ("AsyncImportError", "StateError")
+            assert f"`{name}`" in TEXT, name
 
 
 def test_it_is_at_most_200_lines() -> None:
