@@ -48,13 +48,18 @@ async def flow(parts: Parts) -> None:
         owed = (*chunker.positions.runs, range(first, parts.tally.read))
         pieces = _pieces(parts, items, first)
         del items  # a hop is let go with its pieces, before the next is pulled
-        try:
-            await parts.dispatcher.submit(pieces)
-        except Exception:
-            _settle_lost(parts, owed)
-            raise
+        await _submit(parts, pieces, owed)
         await asyncio.sleep(0)  # a source that never waits lets the workers in between its hops
-    await parts.dispatcher.submit(_flushed(parts))
+    await _submit(parts, _flushed(parts), chunker.positions.runs)
+
+
+async def _submit(parts: Parts, pieces: Iterator[Batch | Rejected], owed: tuple[range, ...]) -> None:
+    """Hand pieces to the dispatcher; `owed` are the records that they, or what is left of them, must account for."""
+    try:
+        await parts.dispatcher.submit(pieces)
+    except Exception:
+        _settle_lost(parts, owed)
+        raise
 
 
 def _pieces(parts: Parts, items: list[Wire | Rejected], first: int) -> Iterator[Batch | Rejected]:

@@ -166,29 +166,30 @@ def test_a_pause_of_a_day_ends_every_run_of_the_client() -> None:
 
 
 class breaking:  # noqa: N801 -- an iterator
-    """Numbers for twenty batches, and then a failure in the middle of a hop, as a lack of memory is."""
+    """Numbers for some batches, and then a failure in the middle of a hop, as a lack of memory is."""
 
-    def __init__(self, kind: type[Exception]) -> None:
-        self.kind, self.number = kind, 0
+    def __init__(self, kind: type[Exception], good: int) -> None:
+        self.kind, self.good, self.number = kind, good, 0
 
     def __iter__(self) -> breaking:
         return self
 
     def __next__(self) -> int:
         self.number += 1
-        if self.number > 20:
+        if self.number > self.good:
             raise self.kind
         return self.number
 
 
+@pytest.mark.parametrize("count", [505, 195], ids=["in a hop", "at the end"])
 @pytest.mark.parametrize("kind", [MemoryError, RuntimeError])
-def test_a_failure_while_batches_are_made_leaves_every_record_counted(kind: type[Exception]) -> None:
+def test_a_failure_while_batches_are_made_leaves_every_record_counted(kind: type[Exception], count: int) -> None:
     async def main() -> None:
         unsent = 0
         async with client_of(ScriptedTransport()) as client:
             with canary.raises(kind):
-                async with client.stream(USERS, people(505), CONFIG) as outcomes:
-                    outcomes._running().encoder.numbers = breaking(kind)
+                async with client.stream(USERS, people(count), CONFIG) as outcomes:
+                    outcomes._running().encoder.numbers = breaking(kind, count // 10 if count < 500 else 20)
                     async for outcome in outcomes:
                         unsent += outcome.count if isinstance(outcome, Unsent) else 0
             report = adds_up(outcomes.report)
