@@ -49,6 +49,7 @@ async def flow(parts: Parts) -> None:
         pieces = _pieces(parts, items, first)
         del items  # a hop is let go with its pieces, before the next is pulled
         await _submit(parts, pieces, owed)
+        _fit(parts)
         await asyncio.sleep(0)  # a source that never waits lets the workers in between its hops
     await _submit(parts, _flushed(parts), chunker.positions.runs)
 
@@ -65,13 +66,15 @@ async def _submit(parts: Parts, pieces: Iterator[Batch | Rejected], owed: tuple[
 def _pieces(parts: Parts, items: list[Wire | Rejected], first: int) -> Iterator[Batch | Rejected]:
     """What a hop of admitted records comes to: batches to send and records refused. Nothing in here awaits."""
     chunker, now = parts.chunker, parts.clock.now()
+    if items and not isinstance(items[0], Rejected):
+        parts.encoder.sample(items[0])
+        _fit(parts)
     for admitted in neighbours(items, first):
         if isinstance(admitted, Rejected):
             yield admitted
         else:
             for chunk in chunker.feed(admitted, now):
                 yield from parts.encoder.encode(chunk)
-                _fit(parts)
     if chunker.opened_at is not None and now >= chunker.opened_at + parts.options.policy.linger_s:
         yield from _flushed(parts)
 
@@ -85,7 +88,7 @@ def _fit(parts: Parts) -> None:
     """Cut and pull fewer records at a time where they are so large that a full batch would not fit."""
     fitting = parts.encoder.fitting
     parts.chunker.size = min(parts.options.policy.batch_size, fitting)
-    parts.reader.hop = min(HOP, fitting)
+    parts.reader.hop = min(HOP, fitting, 2 * parts.reader.hop)
 
 
 def _settle_lost(parts: Parts, owed: tuple[range, ...]) -> None:

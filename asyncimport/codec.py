@@ -42,6 +42,15 @@ class Encoder:
     #: Records of the size last seen that fit into `max_bytes`; doubled again while they leave half of it free.
     fitting: int = MAX_BATCH_SIZE
 
+    def sample(self, wire: Wire) -> None:
+        """Look at the size of one record before a whole chunk of its like is put together."""
+        try:
+            size = len(orjson.dumps(wire))
+        except TypeError:
+            return
+        if size * self.fitting > self.max_bytes:
+            self.fitting = max(1, int(FILL * self.max_bytes / size))
+
     def encode(self, chunk: Chunk) -> Iterator[Batch | Rejected]:
         """Yield the batches and the rejections of a chunk; each of its records is in exactly one of them."""
         try:

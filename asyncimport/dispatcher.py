@@ -103,6 +103,7 @@ class Dispatcher:
             self.settle(piece)
             return
         self.window.enter(len(piece.body))
+        self.lane.batches += 1
         self.tally.batches += 1
         if self._is_stopped:
             self._give_back(piece)
@@ -186,7 +187,7 @@ class Dispatcher:
         gate = self.lane.gate
         if gate.opens_at - now > MAX_PAUSE_S:
             self.fail(self._stalled(gate.opens_at - now))
-            return None
+            return now  # the bell has rung already: look again
         if now < gate.opens_at != place.pause_end:
             place.pause_end, place.moment = gate.opens_at, gate.passes_at(now, random.random())  # noqa: S311 -- jitter
         if now < place.moment:
@@ -310,8 +311,9 @@ class Dispatcher:
         batch.move(State.SETTLED)
         self._in_flight.discard(batch)
         self.window.leave(len(batch.body))
+        self.lane.batches -= 1
         self.settle(outcome)
-        if not self.window.batches and not self.lane.is_shared:
+        if not self.lane.batches:
             self.lane.contact.rest()
         if self._is_done():
             self._work.ring()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from attrs import define, field
 
 from asyncimport.clock import Bell
@@ -17,7 +19,9 @@ class Lane:
     contact: Contact
     gate: Gate = field(factory=Gate)
     limit: Limit = field(factory=Limit)
-    _bells: list[Bell] = field(factory=list)
+    #: Batches of all runs that are not settled.
+    batches: int = 0
+    _bells: deque[Bell] = field(factory=deque)
 
     def join(self, bell: Bell, width: int) -> None:
         """Let a run in, which asks for a width and waits at this bell."""
@@ -42,6 +46,7 @@ class Lane:
         self.limit.in_flight -= 1
         if self.is_shared:
             self.ring(1)
+            self._bells.rotate(-1)  # the next place is offered to another run first
 
     @property
     def is_shared(self) -> bool:

@@ -158,9 +158,11 @@ def _emit_reads(
     absent: list[str] = []
     source.line(depth, "try:")
     for index, key in enumerate(form.keys):
-        wire = shape.by_name[key].wire
+        spec = shape.by_name[key]
+        wire = spec.wire
+        plain = wire if key == wire else spec.name  # never the repr of a key that is a subclass of text
         local = values.get(wire, f"n{level}_{index}")
-        source.line(depth + 1, f"{local} = {record}[{key!r}]")
+        source.line(depth + 1, f"{local} = {record}[{plain!r}]")
         if wire not in values:
             absent.append(f"{local} is not None")
     source.line(depth + 1, "pass")

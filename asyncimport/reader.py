@@ -37,6 +37,8 @@ class Admits(Protocol):
 
 #: Records handed over at once. 500 are admitted in about a millisecond, so other callbacks wait no longer.
 HOP: Final = 500
+#: The first hop, before anything is known of the records' size; the flow doubles it up to `HOP`.
+FIRST_HOP: Final = 16
 #: How long the loop lets a thread fill a hop before it takes what there is: one hop a record would cost ten times as much.
 _PATIENCE_S: Final = 0.01
 #: How long a blocked pull may hold up the end of a run.
@@ -60,7 +62,7 @@ class Reader(ABC):
         self.is_exhausted = False
         self.error: BaseException | None = None
         #: Records handed over at once, and read ahead of the flow; fewer where records are large.
-        self.hop = HOP
+        self.hop = FIRST_HOP
 
     @property
     def ahead(self) -> int:
@@ -132,10 +134,11 @@ class ListReader(Reader):
     async def pull(self, until: float | None) -> list[Wire | Rejected]:  # noqa: ARG002 -- a list never lets one wait
         if self.is_done:
             return []
-        first, self._position = self._position, self._position + self.hop
-        records = self._source[first : self._position]
+        first = self._position
+        items = self._admission.admit_all(self._source[first : first + self.hop], first)
+        self._position += self.hop
         self._has_ended = self.is_exhausted = self._position >= len(self._source)
-        return self._admission.admit_all(records, first)
+        return items
 
     async def _fill(self, until: float | None) -> None:
         """Nothing is buffered: `pull` hands over at once."""
@@ -217,7 +220,7 @@ class TaskReader(Reader):
                 if self._is_stopping:
                     break
             else:
-                self.is_exhausted = True
+                self.is_exhausted = not self._is_stopping  # a source may make an end of the stop's cancellation
         except BaseException as error:  # noqa: BLE001 -- whatever the source raises ends it, a cancellation of its own too
             self._failed(error)
         self._is_pulling = False
@@ -258,7 +261,7 @@ class ThreadReader(Reader):
     def __init__(self, source: Iterable[Any], admission: Admits, clock: Clock) -> None:
         super().__init__(admission, clock)
         self._source = source
-        self._notice_at = HOP
+        self._notice_at = self.hop
         self._room = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 

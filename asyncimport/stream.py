@@ -78,6 +78,7 @@ class OutcomeStream:
         self._parts: Parts | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
+        self._is_source_left = False
         #: When the drain after a stop is over; rung together with the end of sending.
         self._drain_until = 0.0
         self._watch: Bell | None = None
@@ -188,6 +189,7 @@ class OutcomeStream:
         try:
             waited_s = await parts.reader.aclose()
             if waited_s is not None:
+                self._is_source_left = True
                 parts.notify(SourceAbandoned(waited_s=waited_s))
         finally:
             self._close_books(parts)
@@ -222,7 +224,7 @@ class OutcomeStream:
             lost = SourceError(words, read)
             lost.__cause__ = error
             self._failure = self._failure or lost
-        parts.tally.source_ended = parts.reader.is_exhausted
+        parts.tally.source_ended = parts.reader.is_exhausted and not self._is_source_left
         self._check_rejections(parts, at_end=True)
         self._final = parts.tally.report(parts.clock.now())
         if isinstance(self._failure, AsyncImportError):

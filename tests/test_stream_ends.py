@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator
+from enum import StrEnum
 from typing import Any
 
 import canary
@@ -401,3 +402,100 @@ def test_pauses_are_told_and_a_refused_app_is_an_auth_error() -> None:
 
     run_virtual(main())
     assert [notice.pause_s for notice in heard if isinstance(notice, Paused)] == [2.0]
+
+
+def test_an_async_source_that_makes_an_end_of_its_cancellation_was_not_read_to_its_end() -> None:
+    async def polite() -> AsyncIterator[UserProfile]:
+        try:
+            for person in people(1000):
+                yield person
+                await asyncio.sleep(0.1)
+        except asyncio.CancelledError:
+            return
+
+    async def main() -> None:
+        async with client_of(ScriptedTransport()) as client:
+            report = adds_up(await client.run(USERS, polite(), CONFIG, deadline=5))
+        assert (report.source_ended, report.ok) == (False, False)
+
+    run_virtual(main())
+
+
+class Key(StrEnum):
+    """Names of columns, as some code bases keep them."""
+
+    THIRD_ID = "thirdId"
+    REAL_NAME = "real_name"
+
+
+def test_keys_that_are_members_of_an_enum_are_names_like_others() -> None:
+    source = [{Key.THIRD_ID: str(n), Key.REAL_NAME: "x"} for n in range(20)]
+    transport = ScriptedTransport()
+
+    async def main() -> None:
+        async with client_of(transport) as client:
+            assert (await client.run(USERS, source, CONFIG)).accepted == 20
+
+    run_virtual(main())
+    assert {"thirdId": "7", "realName": "x"} in transport.records()
+
+
+def test_late_runs_get_their_turn_at_a_small_width() -> None:
+    async def main() -> None:
+        narrow = DispatchPolicy(batch_size=1, max_in_flight=2)
+        async with client_of(ScriptedTransport(delay_s=0.1), policy=narrow) as client, asyncio.TaskGroup() as tasks:
+            for _ in range(2):
+                tasks.create_task(client.run(USERS, people(100), CONFIG))
+            await asyncio.sleep(1)
+            late = [tasks.create_task(client.run(USERS, people(4), CONFIG)) for _ in range(2)]
+        assert all(run.result().elapsed_s < 2 for run in late)
+
+    run_virtual(main())
+
+
+def test_a_run_that_meets_a_shut_gate_ends_at_once() -> None:
+    async def main() -> None:
+        throttled = Answer(status=503, body=b"", retry_after="86400")
+        async with client_of(ScriptedTransport(script=[OK, throttled])) as client:
+            for count in (500, 5):
+                began = asyncio.get_running_loop().time()
+                with canary.raises(UploadStalled):
+                    await client.run(USERS, people(count), CONFIG)
+                assert asyncio.get_running_loop().time() - began < 1
+
+    run_virtual(main())
+
+
+def test_quiet_time_beside_another_open_run_uses_up_no_patience() -> None:
+    async def main() -> None:
+        one_try = DispatchPolicy(batch_size=1, max_in_flight=1, linger_s=0.1, retry=RetryPolicy(max_attempts=1))
+
+        async def now_and_then(first_s: float) -> AsyncIterator[UserProfile]:
+            await asyncio.sleep(first_s)
+            for person in people(3):
+                yield person
+                await asyncio.sleep(1200)
+
+        failing = envelope("500", status=500)
+        transport = ScriptedTransport(script=[OK, failing, OK, failing, failing, failing])
+        async with client_of(transport, policy=one_try) as client, asyncio.TaskGroup() as tasks:
+            runs = [tasks.create_task(client.run(USERS, now_and_then(s), CONFIG)) for s in (0, 10)]
+        assert sum(adds_up(run.result()).unconfirmed for run in runs) == 4
+
+    run_virtual(main())
+
+
+def test_an_admission_that_breaks_leaves_the_source_unread() -> None:
+    class BreakingList(list[Any]):
+        def __getitem__(self, index: Any) -> Any:
+            raise MemoryError
+
+    async def main() -> None:
+        async with client_of(ScriptedTransport()) as client:
+            with canary.raises(MemoryError):
+                async with client.stream(USERS, BreakingList([1]), CONFIG) as outcomes:
+                    async for _ in outcomes:
+                        pass
+            assert (outcomes.report.ok, outcomes.report.source_ended) == (False, False)
+
+    run_virtual(main())

@@ -67,19 +67,22 @@ class JsonLines:
         self._file.close()
 
 
-def _holds_huge(value: Any) -> bool:
-    """Whether a float beyond 64 bits is in there: orjson makes one of a longer integer."""
+def _holds_huge(value: Any, depth: int = 128) -> bool:
+    """Whether a float beyond 64 bits is in there: orjson makes one of a longer integer. Deeper values are refused anyway."""
     if type(value) is dict:
-        return any(map(_holds_huge, value.values()))
+        return depth > 0 and any(_holds_huge(item, depth - 1) for item in value.values())
     if type(value) is list:
-        return any(map(_holds_huge, value))
+        return depth > 0 and any(_holds_huge(item, depth - 1) for item in value)
     return type(value) is float and not -HUGE < value < HUGE
 
 
 def _holds_long_integer(line: bytes) -> bool:
     """Whether it was an integer, and no number with a point or an exponent."""
     found: list[str] = []
-    json.loads(line, parse_int=found.append)
+    try:
+        json.loads(line, parse_int=found.append)
+    except RecursionError:
+        return False  # so deep that admission refuses it
     return any(len(digits) >= _LONG_DIGITS and not -HUGE <= int(digits[:400]) < 2 * HUGE for digits in found)
 
 

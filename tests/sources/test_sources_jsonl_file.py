@@ -157,3 +157,11 @@ def test_an_integer_beyond_64_bits_is_refused_and_never_made_a_float(
     path.write_text('{"eventKey":"c","eventargs":' + place % number + "}\n", encoding="utf-8")
     (record,) = read_jsonl(path)
     assert (record == LONG_INTEGER) == is_refused
+
+
+def test_a_line_nested_deeper_than_python_recurses_is_left_to_admission(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    deep = "[" * 900 + "1e30" + "]" * 900
+    path.write_text('{"eventargs":{"c":' + deep + ',"d":1e30}}\n', encoding="utf-8")
+    (record,) = read_jsonl(path)
+    assert record["eventargs"]["d"] == 1e30
