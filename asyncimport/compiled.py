@@ -3,7 +3,7 @@
 A generated function takes a record and returns its clean wire form, or None when it has any doubt; the caller then asks
 `copy_record`, the reference, which either finds the record good after all or says what is wrong. So the code here
 never explains, and may never accept what the reference refuses. One exception is made for speed: it leaves lone
-surrogates, integers beyond 64 bits and keys that are no text to the codec, whose encoder refuses exactly these.
+surrogates, integers beyond 64 bits and keys of `eventargs` that are no text to the codec, whose encoder refuses these.
 
 Two functions are generated of each record class: for its instances and for dicts with wire names, and for dicts with
 Python names; objects inside lists are read in the same code, since a call costs as much as reading two fields. Making

@@ -179,12 +179,12 @@ class LoopReader(Reader):
 
     async def aclose(self) -> float | None:
         self._has_ended = True
-        self.stop()
         iterator, self._iterator = self._iterator, None
         try:
             close_iterator(iterator)
         except Exception as error:  # noqa: BLE001 -- a source that fails in its own cleanup
             self._failed(error)
+        self.stop()
         return None
 
 

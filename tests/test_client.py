@@ -76,6 +76,13 @@ async def test_address_and_credentials_come_from_the_environment(environment: di
         ({"base_url": URL, "token": 7}, "async callable"),
         ({"base_url": "http://platform.example", "token": "t"}, "use https"),
         ({"base_url": URL, "token": "t", "endpoints": {"users": "/../x"}}, "endpoints"),
+        ({"base_url": URL, "token": "t", "endpoints": {"uesrs": "/x"}}, "endpoints names 'uesrs'"),
+        ({"base_url": f"https://{'a' * 64}.example", "token": "t"}, "base URL"),
+        ({"base_url": "https://.example/x", "token": "t"}, "base URL"),
+        ({"base_url": URL, "app": "id:secret"}, "app takes AppCredentials, got str"),
+        ({"base_url": URL, "token": "t", "policy": {}}, "policy takes DispatchPolicy, got dict"),
+        ({"base_url": URL, "token": "t", "http": {}}, "http takes HttpOptions, got dict"),
+        ({"base_url": URL, "token": "t", "observer": 5}, "observer takes a callable"),
     ],
 )
 def test_what_cannot_work_is_refused_when_the_client_is_made(arguments: dict[str, Any], told: str) -> None:
@@ -85,8 +92,9 @@ def test_what_cannot_work_is_refused_when_the_client_is_made(arguments: dict[str
 
 def test_http_is_allowed_to_loopback_and_where_the_user_says_so() -> None:
     for url in ("http://127.0.0.1:1/x", "http://localhost/x", "http://[::1]:80/x"):
-        ImportClient(url, token="t")
-    ImportClient("http://platform.example", token="t", http=HttpOptions(allow_insecure_http=True))
+        assert ImportClient(url, token="t")._session.address.base_url == url
+    insecure = ImportClient("http://platform.example", token="t", http=HttpOptions(allow_insecure_http=True))
+    assert insecure._session.address.host == "platform.example"
 
 
 async def test_endpoints_replace_the_paths_of_resources() -> None:
@@ -97,6 +105,19 @@ async def test_endpoints_replace_the_paths_of_resources() -> None:
         event = Event(event_key="c", identities=[Identity(identity_type="phone", identity_value="1")])
         await client.import_events([event], EventImportConfig())
     assert [sent.url for sent in transport.posts] == [f"{URL}/import/user/batchAdd", f"{URL}/event/v3"]
+
+
+async def test_what_is_no_resource_is_refused() -> None:
+    nothing: Any = None
+    async with ImportClient(URL, token="t", transport=ScriptedTransport()) as client:
+        with canary.raises(ConfigError, match="takes a Resource"):
+            await client.run(nothing, [], CONFIG)
+
+
+@pytest.mark.parametrize("proxy", [5, "proxy.example:3128", "socks5://proxy.example"])
+def test_a_proxy_that_is_no_http_url_is_refused(proxy: Any) -> None:
+    with canary.raises(ConfigError, match=r"HttpOptions\.proxy takes a URL"):
+        HttpOptions(proxy=proxy)
 
 
 async def test_a_config_of_another_resource_is_refused() -> None:

@@ -13,7 +13,7 @@ from virtual import run_virtual
 
 from asyncimport.clock import SystemClock
 from asyncimport.errors import ConfigError
-from asyncimport.reader import HOP, ListReader, LoopReader, Reader, TaskReader, ThreadReader, reader_for
+from asyncimport.reader import FIRST_HOP, HOP, ListReader, LoopReader, Reader, TaskReader, ThreadReader, reader_for
 from asyncimport.records import UserProfile
 from asyncimport.sources import inline
 
@@ -359,4 +359,74 @@ class Lines:
 async def test_the_lines_of_a_file_travel_with_its_records() -> None:
     reader = open_reader(Lines())
     assert [item["line"] for item in await drained(reader)] == list(range(3, 31, 3))
+    await reader.aclose()
+
+
+async def test_an_inline_source_that_raises_in_its_cleanup_is_told_as_any_other() -> None:
+    class Unclosable:
+        def __iter__(self) -> Unclosable:
+            return self
+
+        def __next__(self) -> int:
+            raise StopIteration
+
+        def close(self) -> None:
+            raise Broken
+
+    reader = open_reader(inline(Unclosable()))
+    await drained(reader)
+    assert await reader.aclose() is None
+    assert isinstance(reader.error, Broken)
+
+
+async def test_a_source_left_behind_was_not_read_to_its_end() -> None:
+    blocked, release = threading.Event(), threading.Event()
+
+    def source() -> Iterator[int]:
+        yield 1
+        blocked.set()
+        release.wait(30)
+
+    reader = open_reader(source(), Hasty())
+    await reader.pull(None)
+    await asyncio.to_thread(blocked.wait, 30)
+    assert await reader.aclose() == 5.0
+    assert not reader.is_exhausted
+    release.set()
+
+
+class Preempted(ThreadReader):
+    """Its thread is held up where the scheduler may hold it: after it found a hop full, before it says so."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.resume = threading.Event()
+        super().__init__(*arguments)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_notice_at" and threading.current_thread().name == "asyncimport-source":
+            assert self.resume.wait(30)
+        super().__setattr__(name, value)
+
+
+async def test_a_thread_held_up_before_it_speaks_is_still_heard_at_the_next_record() -> None:
+    go_on, end = threading.Event(), threading.Event()
+
+    def source() -> Iterator[int]:
+        yield from range(FIRST_HOP)
+        assert go_on.wait(30)
+        yield FIRST_HOP
+        assert end.wait(30)
+
+    reader = Preempted(source(), Copies(), SystemClock())
+    taken = len(await reader.pull(None))
+    assert taken == FIRST_HOP
+    pulling = asyncio.create_task(reader.pull(None))
+    await asyncio.sleep(0.05)  # past the moment a hop is waited for: the loop now listens for one record
+    reader.resume.set()
+    await asyncio.sleep(0.05)
+    go_on.set()
+    try:
+        assert len(await asyncio.wait_for(pulling, 5)) == 1
+    finally:
+        end.set()
     await reader.aclose()

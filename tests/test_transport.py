@@ -339,3 +339,12 @@ def test_an_exceptions_request_is_not_copied() -> None:
     attempt = translate(error, was_sent=True, idle_s=None)
     assert canary.leaks(repr(attempt)) == []
     assert attempt.fault is Fault.GARBLED
+
+
+async def test_an_exception_no_table_knows_leaves_as_ours_and_shows_no_token() -> None:
+    """A host that cannot be encoded raises UnicodeError deep in aiohttp, whose frames hold the request's headers."""
+    transport = AiohttpTransport(HttpOptions())
+    with canary.raises(StateError, match="raised UnicodeError") as ended:
+        await transport.post(f"https://{'a' * 64}.example/x", TOKEN, BODY, Timeouts())
+    assert ended.value.__cause__ is ended.value.__context__ is None
+    await transport.aclose()
