@@ -344,7 +344,7 @@ def test_an_exceptions_request_is_not_copied() -> None:
 async def test_an_exception_no_table_knows_leaves_as_ours_and_shows_no_token() -> None:
     """A host that cannot be encoded raises UnicodeError deep in aiohttp, whose frames hold the request's headers."""
     transport = AiohttpTransport(HttpOptions())
-    with canary.raises(StateError, match="raised UnicodeError") as ended:
+    with canary.raises(StateError, match=r"raised Unicode\w*Error") as ended:
         await transport.post(f"https://{'a' * 64}.example/x", TOKEN, BODY, Timeouts())
     assert ended.value.__cause__ is ended.value.__context__ is None
     await transport.aclose()
