@@ -6,32 +6,42 @@
                                                    ▲        retry · stop ◀──── verdict ◀──── attempt
                                                    └── outcome ──▶ report
 
-Each word of the drawing is a module. The flow is on one page in `client.py`.
+Each word of the drawing is a module. The flow is on one page in `client.py`. A name is imported when it
+is first asked for, so that the command can show its help, and a program its own, without the network's libraries.
 """
 
-from asyncimport.batch import Positions
-from asyncimport.client import ImportClient
-from asyncimport.configs import EventImportConfig, IdentifyWay, ImportMode, MatchingType, UserImportConfig
-from asyncimport.credentials import AppCredentials
-from asyncimport.errors import (
-    AsyncImportError,
-    AuthError,
-    ConfigError,
-    IncompleteImport,
-    SourceError,
-    StateError,
-    TooManyRejected,
-    UploadStalled,
-    ValidationError,
-)
-from asyncimport.options import RunOptions
-from asyncimport.outcome import Accepted, BatchOutcome, ImportReport, Rejected, Skipped, Unconfirmed, Unsent
-from asyncimport.policy import DispatchPolicy, Meaning, RetryPolicy, Share, Timeouts
-from asyncimport.records import CustomField, Event, Identity, UserProfile
-from asyncimport.resources import EVENTS, USERS, Resource
-from asyncimport.stream import OutcomeStream
-from asyncimport.transport import HttpOptions
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from asyncimport.version import __version__
+
+if TYPE_CHECKING:
+    from asyncimport.batch import Positions
+    from asyncimport.check import CheckReport, ErrorExample, ErrorGroup
+    from asyncimport.client import ImportClient
+    from asyncimport.configs import EventImportConfig, IdentifyWay, ImportMode, MatchingType, UserImportConfig
+    from asyncimport.credentials import AppCredentials
+    from asyncimport.errors import (
+        AsyncImportError,
+        AuthError,
+        ConfigError,
+        IncompleteImport,
+        JournalError,
+        SourceError,
+        StateError,
+        TooManyRejected,
+        UploadStalled,
+        ValidationError,
+    )
+    from asyncimport.options import RunOptions
+    from asyncimport.outcome import Accepted, BatchOutcome, ImportReport, Rejected, Skipped, Unconfirmed, Unsent
+    from asyncimport.policy import DispatchPolicy, Meaning, RetryPolicy, Share, Timeouts
+    from asyncimport.records import CustomField, Event, Identity, UserProfile
+    from asyncimport.resources import EVENTS, USERS, Resource
+    from asyncimport.stream import OutcomeStream
+    from asyncimport.transport import HttpOptions
 
 __all__ = [
     "EVENTS",
@@ -41,9 +51,12 @@ __all__ = [
     "AsyncImportError",
     "AuthError",
     "BatchOutcome",
+    "CheckReport",
     "ConfigError",
     "CustomField",
     "DispatchPolicy",
+    "ErrorExample",
+    "ErrorGroup",
     "Event",
     "EventImportConfig",
     "HttpOptions",
@@ -53,6 +66,7 @@ __all__ = [
     "ImportMode",
     "ImportReport",
     "IncompleteImport",
+    "JournalError",
     "MatchingType",
     "Meaning",
     "OutcomeStream",
@@ -75,3 +89,45 @@ __all__ = [
     "ValidationError",
     "__version__",
 ]
+
+#: Where each name lives.
+_HOMES = {
+    "batch": ("Positions",),
+    "check": ("CheckReport", "ErrorExample", "ErrorGroup"),
+    "client": ("ImportClient",),
+    "configs": ("EventImportConfig", "IdentifyWay", "ImportMode", "MatchingType", "UserImportConfig"),
+    "credentials": ("AppCredentials",),
+    "errors": (
+        "AsyncImportError",
+        "AuthError",
+        "ConfigError",
+        "IncompleteImport",
+        "JournalError",
+        "SourceError",
+        "StateError",
+        "TooManyRejected",
+        "UploadStalled",
+        "ValidationError",
+    ),
+    "options": ("RunOptions",),
+    "outcome": ("Accepted", "BatchOutcome", "ImportReport", "Rejected", "Skipped", "Unconfirmed", "Unsent"),
+    "policy": ("DispatchPolicy", "Meaning", "RetryPolicy", "Share", "Timeouts"),
+    "records": ("CustomField", "Event", "Identity", "UserProfile"),
+    "resources": ("EVENTS", "Resource", "USERS"),
+    "stream": ("OutcomeStream",),
+    "transport": ("HttpOptions",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for (PEP 562)."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,7 +8,7 @@ once, so that every attempt and every resume sends the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from attrs import define, evolve, field, frozen
 
@@ -16,11 +16,22 @@ from asyncimport.batch import Positions
 from asyncimport.fields import At, Problem
 from asyncimport.learned import Learned
 from asyncimport.outcome import Rejected
+from asyncimport.rejects import not_kept
 from asyncimport.resources import Resource
 from asyncimport.shape import Shape, copy_record, shape_of
 from asyncimport.unreadable import Unreadable
 
 Wire = dict[str, Any]
+
+
+class Origin(Protocol):
+    """The iterator of a file, asked about the record it returned last, before the next one is pulled.
+
+    It may have `column_of(place)` too: the column of the file that a place of a problem came from, or None.
+    """
+
+    #: The line, from 1, on which the record began.
+    line_num: int
 
 
 @frozen(kw_only=True)
@@ -41,6 +52,8 @@ class Admission:
     run_id: str
     #: Wall clock in milliseconds since 1970.
     now_ms: Callable[[], int]
+    #: What a rejection keeps of its record.
+    content_of: Callable[[object], bytes] = not_kept
     _shape: Shape = field(init=False)
     _is_stamped: bool = field(init=False)
     _code: Learned = field(init=False)
@@ -51,11 +64,11 @@ class Admission:
         self._is_stamped = self.resource.is_stamped
         self._code = Learned(self._shape, self.config)
 
-    def admit(self, record: Any, position: int, line: int | None = None) -> Wire | Rejected:
-        """The wire copy of one record, or its rejection with every problem. `line` is where it began in its file."""
+    def admit(self, record: Any, position: int, origin: Origin | None = None) -> Wire | Rejected:
+        """The wire copy of one record, or its rejection with every problem and where in its file it is wrong."""
         wire = self._code.fast(record)
         if wire is None:
-            missed = self._missed(record, position, line)
+            missed = self._missed(record, position, origin)
             if isinstance(missed, Rejected):
                 return missed
             wire = missed
@@ -76,9 +89,15 @@ class Admission:
                     self._stamp(item, position)
         return items
 
-    def _missed(self, record: Any, position: int, line: int | None) -> Wire | Rejected:
+    def _missed(self, record: Any, position: int, origin: Origin | None) -> Wire | Rejected:
         wire = self._code.missed(record, position)
-        return self._explained(record, position, line) if wire is None else wire
+        if wire is not None:
+            return wire
+        explained = self._explained(record, position)
+        if origin is None or not isinstance(explained, Rejected):
+            return explained
+        problems = tuple(_with_column(problem, position, origin) for problem in explained.problems)
+        return evolve(explained, line=origin.line_num, problems=problems)
 
     def _stamp(self, wire: Wire, position: int) -> None:
         if "uuid" not in wire:
@@ -86,25 +105,31 @@ class Admission:
         if "time" not in wire:
             wire["time"] = self.now_ms()
 
-    def _explained(self, record: Any, position: int, line: int | None) -> Wire | Rejected:
+    def _explained(self, record: Any, position: int) -> Wire | Rejected:
         """The wire form by the reference, or the rejection."""
         problems: list[Problem] = []
         at = At(f"data[{position}]")
         if isinstance(record, Unreadable):
             problems.append(at.named("an unreadable line", record.rule))
-            return evolve(rejection(position, problems, line), reason=record.reason)
+            return evolve(rejection(position, problems, self.content_of(record)), reason=record.reason)
         wire: Wire = {}
         try:
             wire = copy_record(self._shape, record, at, problems, self.config)
         except Exception as error:  # noqa: BLE001 -- a mapping of the user's may raise anything; it costs him this record, not the run
             problems.append(at.named(type(record).__name__, f"raised {type(error).__name__} when it was read"))
-        return rejection(position, problems, line) if problems else wire
+        return rejection(position, problems, self.content_of(record)) if problems else wire
 
     def recheck(self, wire: Wire, position: int) -> Wire | Rejected:
         """Look again at a wire form that the encoder refused: what the generated code leaves to it, with its place."""
         problems: list[Problem] = []
         repaired = copy_record(self._shape, wire, At(f"data[{position}]"), problems, self.config)
-        return rejection(position, problems) if problems else repaired
+        return rejection(position, problems, self.content_of(wire)) if problems else repaired
+
+
+def _with_column(problem: Problem, position: int, origin: Origin) -> Problem:
+    column_of = getattr(origin, "column_of", None)
+    place = problem.place.removeprefix(f"data[{position}]").removeprefix(".")
+    return evolve(problem, column=column_of(place)) if column_of is not None and place else problem
 
 
 def neighbours(items: list[Wire | Rejected], first: int) -> Iterator[Admitted | Rejected]:
@@ -130,7 +155,7 @@ def _wires(items: list[Wire | Rejected]) -> list[Wire]:
     return cast("list[Wire]", items)  # the slice between two rejections
 
 
-def rejection(position: int, problems: Sequence[Problem], line: int | None = None) -> Rejected:
+def rejection(position: int, problems: Sequence[Problem], content: bytes = b"") -> Rejected:
     """The rejection of one record, counted under the first of its problems."""
     positions = Positions((range(position, position + 1),))
-    return Rejected(positions=positions, reason=problems[0].reason, problems=tuple(problems), line=line)
+    return Rejected(positions=positions, reason=problems[0].reason, problems=tuple(problems), content=content)

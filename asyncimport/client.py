@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import time
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any, NoReturn, Self, Unpack
 
 from asyncimport.address import read_address
-from asyncimport.admission import Admission, Wire, neighbours
 from asyncimport.batch import Batch, Positions
-from asyncimport.chunker import Chunker
-from asyncimport.clock import Bell, Clock, SystemClock
-from asyncimport.codec import Encoder
+from asyncimport.check import CheckReport, check_of
+from asyncimport.clock import Bell, Clock, SystemClock, wall_ms
 from asyncimport.configs import Config, EventImportConfig, UserImportConfig
 from asyncimport.contact import Contact
 from asyncimport.credentials import AppCredentials
@@ -27,31 +24,33 @@ from asyncimport.observer import Notifier, Observer
 from asyncimport.options import Options, RunOptions
 from asyncimport.outcome import ImportReport, Rejected, Tally, Unsent
 from asyncimport.policy import DispatchPolicy
-from asyncimport.reader import HOP, reader_for
+from asyncimport.rejects import Lines, json_of, not_kept
+from asyncimport.rejects_file import RejectsFile
 from asyncimport.resources import EVENTS, USERS, Resource
 from asyncimport.session import SessionManager, Token
+from asyncimport.stages import Source, stages_of
 from asyncimport.stream import OutcomeStream, Parts, Unread
 from asyncimport.transport import AiohttpTransport, HttpOptions, Transport
 from asyncimport.window import Window
 
-Source = Iterable[Any] | AsyncIterable[Any]
-
 
 async def flow(parts: Parts) -> None:
     """Source ─▶ reader ─▶ admission ─▶ chunker ─▶ codec ─▶ dispatcher: one run's records, hop by hop, in source order."""
-    reader, chunker, linger_s = parts.reader, parts.chunker, parts.options.policy.linger_s
+    stages, reader, chunker = parts.stages, parts.stages.reader, parts.stages.chunker
     while not reader.is_done:
-        lingers_until = None if chunker.opened_at is None else chunker.opened_at + linger_s
+        lingers_until = None if chunker.opened_at is None else chunker.opened_at + stages.policy.linger_s
         items = await reader.pull(lingers_until)
         first = parts.tally.read
         parts.tally.add_read(len(items))
         owed = (*chunker.positions.runs, range(first, parts.tally.read))
-        pieces = _pieces(parts, items, first)
+        pieces = stages.pieces(items, first)
         del items  # a hop is let go with its pieces, before the next is pulled
         await _submit(parts, pieces, owed)
-        _fit(parts)
+        stages.fit()
+        if parts.rejects is not None:
+            await parts.rejects.room()
         await asyncio.sleep(0)  # a source that never waits lets the workers in between its hops
-    await _submit(parts, _flushed(parts), chunker.positions.runs)
+    await _submit(parts, stages.flushed(), chunker.positions.runs)
 
 
 async def _submit(parts: Parts, pieces: Iterator[Batch | Rejected], owed: tuple[range, ...]) -> None:
@@ -63,40 +62,12 @@ async def _submit(parts: Parts, pieces: Iterator[Batch | Rejected], owed: tuple[
         raise
 
 
-def _pieces(parts: Parts, items: list[Wire | Rejected], first: int) -> Iterator[Batch | Rejected]:
-    """What a hop of admitted records comes to: batches to send and records refused. Nothing in here awaits."""
-    chunker, now = parts.chunker, parts.clock.now()
-    if items and not isinstance(items[0], Rejected):
-        parts.encoder.sample(items[0])
-        _fit(parts)
-    for admitted in neighbours(items, first):
-        if isinstance(admitted, Rejected):
-            yield admitted
-        else:
-            for chunk in chunker.feed(admitted, now):
-                yield from parts.encoder.encode(chunk)
-    if chunker.opened_at is not None and now >= chunker.opened_at + parts.options.policy.linger_s:
-        yield from _flushed(parts)
-
-
-def _flushed(parts: Parts) -> Iterator[Batch | Rejected]:
-    for chunk in parts.chunker.flush():
-        yield from parts.encoder.encode(chunk)
-
-
-def _fit(parts: Parts) -> None:
-    """Cut and pull fewer records at a time where they are so large that a full batch would not fit."""
-    fitting = parts.encoder.fitting
-    parts.chunker.size = min(parts.options.policy.batch_size, fitting)
-    parts.reader.hop = min(HOP, fitting, 2 * parts.reader.hop)
-
-
 def _settle_lost(parts: Parts, owed: tuple[range, ...]) -> None:
     """After a defect or a lack of memory: what was read, and is neither batch nor outcome nor in the open chunk, is unsent."""
-    taken = set(parts.chunker.positions).union(*parts.dispatcher.entered)
+    taken = set(parts.stages.chunker.positions).union(*parts.dispatcher.entered)
     lost = Positions.of([position for run in owed for position in run if position not in taken])
     if lost:
-        parts.dispatcher.settle(Unsent(positions=lost, reason="the run broke off"))
+        parts.dispatcher.settle(Unsent(positions=lost, reason="the run broke off"), b"")
 
 
 class ImportClient:
@@ -197,18 +168,37 @@ class ImportClient:
         options = Options(**values)
         return OutcomeStream(partial(self._parts, resource, source, config, options), flow, self._streams.discard)
 
+    async def check(self, resource: Resource, source: Source, config: Config) -> CheckReport:
+        """A dry run: everything of an import but the sending. Its report has each error with its place, batches and bytes.
+
+        The source is read to its end, in bounded memory but for 16 bytes of each error. Needs no platform.
+
+        Raises:
+            ConfigError: a resource, source or config that cannot work.
+            SourceError: the source raised.
+
+        Cancellation: the source is closed within 5 s, and CancelledError goes on.
+        """
+        check = check_of(resource, source, config, self._policy, self._clock)
+        await check.run()
+        return check.report()
+
     def _parts(
         self, resource: Resource, source: Source, config: Config, options: Options, stream: OutcomeStream
     ) -> Parts:
         """The stages of one run, wired up in the order of the flow."""
-        if not isinstance(resource, Resource):
-            raise ConfigError(f"resource takes a Resource such as USERS or EVENTS, got {type(resource).__name__}")
-        if not isinstance(config, resource.config):
-            raise ConfigError(f"{resource.name} take a {resource.config.__name__}, got {type(config).__name__}")
-        self._session.enter()
         policy, clock, run_id = options.policy, self._clock, secrets.token_hex(10)
-        admission = Admission(resource=resource, config=config, run_id=run_id, now_ms=_wall_ms)
-        reader = reader_for(source, admission, clock)
+        stages = stages_of(
+            resource,
+            source,
+            config,
+            policy=policy,
+            run_id=run_id,
+            clock=clock,
+            wall_ms=wall_ms,
+            content_of=not_kept if options.rejects is None else json_of,
+        )
+        self._session.enter()
         window = Window(policy.width)
         tally = Tally(resource=resource.name, run_id=run_id, started_at=clock.now())
         dispatcher = Dispatcher(
@@ -224,18 +214,21 @@ class ImportClient:
             settle=stream.settled,
             fail=stream.stop,
         )
-        encoder = Encoder(public_params=config.to_wire(), max_bytes=policy.max_batch_bytes, recheck=admission.recheck)
+        rejects = None
+        if options.rejects is not None:
+            lines = Lines(resource=resource.name, run_id=run_id)
+            rejects = RejectsFile(options.rejects, lines, clock, stream.stop)
         self._streams.add(stream)
         return Parts(
-            reader=reader,
-            chunker=Chunker(policy.batch_size),
-            encoder=encoder,
+            stages=stages,
             dispatcher=dispatcher,
             unread=Unread(window, Bell(clock)),
             tally=tally,
             options=options,
             clock=clock,
             notify=self._notify,
+            wall_ms=wall_ms,
+            rejects=rejects,
         )
 
     async def aclose(self) -> None:
@@ -266,10 +259,6 @@ def _check_kinds(**arguments: tuple[object, type[Any]]) -> None:
     for name, (value, kind) in arguments.items():
         if value is not None and not isinstance(value, kind):
             raise ConfigError(f"{name} takes {kind.__name__}, got {type(value).__name__}")
-
-
-def _wall_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _credentials(token: Token | None, app: AppCredentials | None) -> Token | AppCredentials:

@@ -16,6 +16,7 @@ from asyncimport.chunker import Chunk
 from asyncimport.fields import At
 from asyncimport.outcome import Rejected
 from asyncimport.policy import MAX_BATCH_SIZE
+from asyncimport.rejects import not_kept
 
 BATCH_ID: Final = range(-(2**63), 2**63)
 
@@ -38,6 +39,8 @@ class Encoder:
     max_bytes: int
     #: Looks again at a record the encoder refused: its repaired wire form, or the rejection with every problem.
     recheck: Callable[[Wire, int], Wire | Rejected]
+    #: What a rejection keeps of its record.
+    content_of: Callable[[object], bytes] = not_kept
     numbers: Iterator[int] = field(factory=count)
     #: Records of the size last seen that fit into `max_bytes`; doubled again while they leave half of it free.
     fitting: int = MAX_BATCH_SIZE
@@ -63,7 +66,7 @@ class Encoder:
                 self.fitting = min(MAX_BATCH_SIZE, 2 * self.fitting)
             yield Batch(number=next(self.numbers), positions=chunk.positions, body=body)
         elif len(chunk.wires) == 1:
-            yield self._too_large(chunk.positions[0], len(body))
+            yield self._too_large(chunk, len(body))
         else:
             yield from self._encode_parts(chunk, len(body))
 
@@ -102,15 +105,16 @@ class Encoder:
             orjson.dumps(checked)
         except TypeError as error:
             problem = At(f"data[{position}]").named("a record that JSON cannot carry", str(error))
-            return rejection(position, [problem])
+            return rejection(position, [problem], self.content_of(wire))
         return checked
 
     def _dumps(self, wires: list[Wire]) -> bytes:
         return orjson.dumps({"publicParams": self.public_params, "data": wires})
 
-    def _too_large(self, position: int, size: int) -> Rejected:
+    def _too_large(self, chunk: Chunk, size: int) -> Rejected:
+        position, content = chunk.positions[0], self.content_of(chunk.wires[0])
         rule = f"too_large: one record must fit into max_batch_bytes={self.max_bytes:,}"
-        return rejection(position, [At(f"data[{position}]").named(f"a payload of {size:,} bytes", rule)])
+        return rejection(position, [At(f"data[{position}]").named(f"a payload of {size:,} bytes", rule)], content)
 
 
 def _part(chunk: Chunk, which: slice) -> Chunk:

@@ -57,8 +57,8 @@ class Dispatcher:
     tally: Tally
     clock: Clock
     notify: Notifier
-    #: Told each outcome as it is settled.
-    settle: Callable[[BatchOutcome], None]
+    #: Told each outcome as it is settled, with the bytes of its batch; they are empty where there was none.
+    settle: Callable[[BatchOutcome, bytes], None]
     #: Told the one error that ends the run.
     fail: Callable[[AsyncImportError], None]
     #: What the last call of `submit` took in.
@@ -100,7 +100,7 @@ class Dispatcher:
     def _enter(self, piece: Batch | Rejected) -> None:
         self.entered.append(piece.positions)
         if isinstance(piece, Rejected):
-            self.settle(piece)
+            self.settle(piece, b"")
             return
         self.window.enter(len(piece.body))
         self.lane.batches += 1
@@ -132,6 +132,11 @@ class Dispatcher:
         self.stop()
         for batch in list(self._in_flight):
             self._give_back(batch)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under way."""
+        return len(self._in_flight)
 
     async def run(self) -> None:
         """Send until closed and empty, or stopped.
@@ -239,7 +244,7 @@ class Dispatcher:
         if grant is not None and verdict.is_contact and verdict.happened is not Happened.AUTH:
             self.session.keeper.accepted(grant.generation)
         if verdict.happened is Happened.THROTTLED:
-            failure = self._close_gate(verdict, now, started_at) or failure
+            failure = self._close_gate(verdict, message, now, started_at) or failure
         match step:
             case Accept():
                 self.lane.gate.accepted()
@@ -279,11 +284,11 @@ class Dispatcher:
     def _renew(self, grant: Grant | None, verdict: Verdict) -> AuthError | None:
         return None if grant is None else self.session.keeper.refused(grant.generation, verdict)
 
-    def _close_gate(self, verdict: Verdict, now: float, started_at: float) -> UploadStalled | None:
+    def _close_gate(self, verdict: Verdict, message: str, now: float, started_at: float) -> UploadStalled | None:
         pause_s = self.lane.gate.throttled(now, started_at, verdict.retry_after_s)
         if pause_s is None:
             return None
-        self.notify(Paused(pause_s=pause_s))
+        self.notify(Paused(pause_s=pause_s, reason=f"{verdict.detail}: {message}" if message else verdict.detail))
         if pause_s <= MAX_PAUSE_S:
             return None
         self.lane.ring()  # every run of the client finds out
@@ -312,7 +317,7 @@ class Dispatcher:
         self._in_flight.discard(batch)
         self.window.leave(len(batch.body))
         self.lane.batches -= 1
-        self.settle(outcome)
+        self.settle(outcome, batch.body)
         if not self.lane.batches:
             self.lane.contact.rest()
         if self._is_done():

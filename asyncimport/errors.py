@@ -7,6 +7,7 @@ AsyncImportError
 ├── SourceError        your source raised; what was read before it has been sent; the original is `__cause__`
 ├── AuthError          the platform refuses the token or the credentials, and renewing does not help
 ├── TooManyRejected    more records were rejected than `max_rejected` allows
+├── JournalError       what a run keeps on disk, such as its file of rejects, cannot be written
 ├── UploadStalled      the platform asked for, or forced, a longer wait than the policy takes; see `resume_at`
 └── IncompleteImport   `report.raise_if_incomplete()`: not every record was accepted
 
@@ -60,6 +61,10 @@ class AuthError(AsyncImportError):
 
 class TooManyRejected(AsyncImportError):
     """More records were rejected than `max_rejected` allows. What was not yet sent is unsent."""
+
+
+class JournalError(AsyncImportError):
+    """What a run keeps on disk cannot be written. What was not yet sent is unsent."""
 
 
 class UploadStalled(AsyncImportError):

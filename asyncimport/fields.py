@@ -13,7 +13,10 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
+import attrs
 from attrs import define, frozen
+
+from asyncimport.redaction import pattern_of
 
 #: JSON deeper than this is refused. orjson stops at 254 levels including ours; documents show one level of eventargs.
 MAX_DEPTH: Final = 128
@@ -38,6 +41,10 @@ class Problem:
     field: str
     got: str
     rule: str
+    #: The value's pattern (`pattern_of`), empty where there is none to show; no part of what is wrong.
+    example: str = attrs.field(default="", eq=False)
+    #: The column of the source that the value came from, where the source has columns.
+    column: str | None = attrs.field(default=None, eq=False)
 
     @property
     def reason(self) -> str:
@@ -45,7 +52,8 @@ class Problem:
         return f"{self.field or 'record'}: {self.rule}"
 
     def __str__(self) -> str:
-        return f"{self.place or 'record'}: got {self.got}; {self.rule}"
+        column = f" (column {self.column[:40]!r})" if self.column and self.column != self.field else ""
+        return f"{self.place or 'record'}{column}: got {self.got}; {self.rule}"
 
 
 @frozen
@@ -70,10 +78,10 @@ class At:
         return At(f"{self.place}[{index}]", f"{self.field}[]")
 
     def problem(self, value: object, rule: str) -> Problem:
-        return self.named(kind_of(value), rule)
+        return self.named(kind_of(value), rule, value)
 
-    def named(self, got: str, rule: str) -> Problem:
-        return Problem(place=self.place, field=self.field, got=got, rule=rule)
+    def named(self, got: str, rule: str, value: object = None) -> Problem:
+        return Problem(place=self.place, field=self.field, got=got, rule=rule, example=pattern_of(value))
 
 
 def _shown(key: str) -> str:
@@ -119,9 +127,9 @@ class Text:
         if self.max_chars is not None and len(value) > self.max_chars:
             got = f"{len(value)} characters"
             rule = f"takes at most {self.max_chars} characters"
-            problems.append(at.named(got, rule))
+            problems.append(at.named(got, rule, value))
         if self.choices and value not in self.choices:
-            problems.append(at.named("another text", self._one_of()))
+            problems.append(at.named("another text", self._one_of(), value))
         if not is_unicode(value):
             problems.append(at.problem(value, "holds a lone surrogate, which UTF-8 cannot carry"))
         return str.__str__(value)

@@ -40,9 +40,10 @@ class AttemptFailed:
 
 @frozen(kw_only=True)
 class Paused:
-    """No worker of the client sends anything for so long, because the platform asked for it."""
+    """No worker of the client sends anything for so long, because the platform asked for it; `reason` is how it did."""
 
     pause_s: float
+    reason: str
 
 
 @frozen(kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, TypedDict, get_args
 
 from attrs import field, frozen
@@ -21,6 +22,8 @@ class RunOptions(TypedDict, total=False):
     deadline: float
     #: What becomes of a batch that was sent and not answered: "resend" (at least once), or "park" it as unconfirmed.
     on_unknown: OnUnknown
+    #: A file that must not exist: each rejected record becomes a line of it (`rejects.py`). Mode 0600; not kept when empty.
+    rejects: str | os.PathLike[str]
 
 
 def _is_a(*kinds: type[Any]) -> Any:
@@ -46,6 +49,7 @@ class Options:
     max_rejected: int | Share | None = field(default=None, validator=_is_a(int, Share))
     deadline: float | None = field(default=None, validator=_is_a(int, float))
     on_unknown: OnUnknown = "resend"
+    rejects: str | os.PathLike[str] | None = field(default=None, validator=_is_a(str, os.PathLike))
 
     def __attrs_post_init__(self) -> None:
         """Hold the ranges."""

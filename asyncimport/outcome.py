@@ -53,12 +53,19 @@ class Rejected(_Outcome):
     code: str | None = None
     #: The platform's words: escaped, cut to 200 characters, without what they echo of the request.
     message: str = ""
+    #: The record as JSON where it was refused here and the run keeps rejects; else empty.
+    content: bytes = field(default=b"", repr=False, eq=False)
 
     def __str__(self) -> str:
         where = f"record {self.positions[0]}" if self.count == 1 else f"{self.count} records"
         if self.line is not None:
             where += f" (line {self.line})"
-        return f"{where}: {_in_words(self.problems) or self.message or self.reason}"
+        return f"{where}: {self.detail}"
+
+    @property
+    def detail(self) -> str:
+        """Why, in words without data: the problems found here, or what the platform says."""
+        return _in_words(self.problems) or self.message or self.reason
 
 
 @frozen(kw_only=True)
@@ -245,8 +252,7 @@ class Tally:
         reason = outcome.reason if known else OTHER_REASONS
         self._reasons[reason] = self._reasons.get(reason, 0) + outcome.count
         for position in outcome.positions[: FIRST_REJECTIONS - len(self._first)]:
-            detail = _in_words(outcome.problems) or outcome.message or outcome.reason
-            first = FirstRejection(position=position, reason=outcome.reason, line=outcome.line, detail=detail)
+            first = FirstRejection(position=position, reason=outcome.reason, line=outcome.line, detail=outcome.detail)
             self._first.append(first)
 
     def report(self, now: float) -> ImportReport:

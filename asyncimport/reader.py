@@ -28,7 +28,7 @@ from asyncimport.sources.inline import Inline
 class Admits(Protocol):
     """What a reader has done with each record where it was pulled: the wire copy, or the rejection."""
 
-    def admit(self, record: Any, position: int, line: int | None = None) -> Wire | Rejected:
+    def admit(self, record: Any, position: int, origin: Any = None) -> Wire | Rejected:
         """Admit one record."""
 
     def admit_all(self, records: Sequence[Any], first: int) -> list[Wire | Rejected]:
@@ -48,7 +48,7 @@ ABANDON_AFTER_S: Final = 5.0
 class Reader(ABC):
     """A source being read. `error` is what the source raised; what it gave before is still handed over.
 
-    Each record is admitted with its position from 0, and its line where the iterator has `line_num`.
+    Each record is admitted with its position from 0, and with the iterator where it knows the lines of a file.
     """
 
     def __init__(self, admission: Admits, clock: Clock) -> None:
@@ -264,6 +264,9 @@ class ThreadReader(Reader):
         self._notice_at = self.hop
         self._room = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._iterator: Any = None
+        #: Whether a pull was asked to end by the iterator's own `interrupt`: what then looks like the end is none.
+        self._is_interrupted = False
 
     async def _fill(self, until: float | None) -> None:
         self._listen(self.hop)
@@ -295,14 +298,15 @@ class ThreadReader(Reader):
 
     def _read(self) -> None:
         """The thread: pull to the end, a stop or an exception, and close the iterator here, where it was pulled."""
-        iterator: Any = None
         try:
-            iterator = iter(self._source)
-            self.is_exhausted = self._pull(iterator)
+            self._iterator = iter(self._source)
+            if self._is_stopping:
+                self._interrupt()
+            self.is_exhausted = self._pull(self._iterator) and not self._is_interrupted
         except BaseException as error:  # noqa: BLE001 -- whatever the source raises ends it, after what it gave
             self._failed(error)
         try:
-            close_iterator(iterator)
+            close_iterator(self._iterator)
         except BaseException as error:  # noqa: BLE001 -- a source that fails in its own cleanup
             self._failed(error)
         self._has_ended = True
@@ -310,9 +314,10 @@ class ThreadReader(Reader):
 
     def _pull(self, iterator: Any) -> bool:
         """Pull to the end, or to a stop: then False."""
-        admit, buffer, has_lines = self._admission.admit, self._buffer, hasattr(iterator, "line_num")
+        admit, buffer = self._admission.admit, self._buffer
+        origin = iterator if hasattr(iterator, "line_num") else None
         for position, record in enumerate(iterator):
-            buffer.append(admit(record, position, iterator.line_num if has_lines else None))
+            buffer.append(admit(record, position, origin))
             if len(buffer) >= self._notice_at and not self._paused():
                 return False
         return True
@@ -342,7 +347,15 @@ class ThreadReader(Reader):
         super().stop()
         self._notice_at = 0
         self._room.set()
+        self._interrupt()
         self._has_ended |= self._loop is None
+
+    def _interrupt(self) -> None:
+        """Let a pull that waits for a pipe end, where the iterator knows how: `interrupt()`, from any thread."""
+        interrupt = getattr(self._iterator, "interrupt", None)
+        if interrupt is not None and not self._has_ended:
+            self._is_interrupted = True
+            interrupt()
 
 
 def close_iterator(iterator: Any) -> None:

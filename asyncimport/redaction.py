@@ -1,4 +1,4 @@
-"""Words from outside, made fit for a log: no control characters, no echo of what was sent, at most 200 characters."""
+"""Words from outside, made fit to be shown: no control characters, no echo of what was sent, no value but its pattern."""
 
 from __future__ import annotations
 
@@ -14,6 +14,31 @@ _MIN_OTHER: Final = 2
 #: Each character costs a search through the request, 0.2 ms in a megabyte: of an answer to a large one less is shown.
 LARGE_REQUEST_BYTES: Final = 300_000
 MAX_SHOWN_OF_LARGE: Final = 60
+MAX_PATTERN: Final = 24
+
+
+def pattern_of(value: object) -> str:
+    """The form of a text or number without its content: `138-0000` is `999-9999`, `Zhang 3` is `Xxxxx 9`; else empty.
+
+    Digits are 9, letters x, X or 文, blanks and punctuation are themselves; cut at 24 characters.
+    """
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return ""
+    text = value if isinstance(value, str) else repr(value) if isinstance(value, float) else _digits(value)
+    return "".join(map(_kind_of_char, text[:MAX_PATTERN])) + ("…" if len(text) > MAX_PATTERN else "")
+
+
+def _digits(number: int) -> str:
+    """The first digits of a whole number; Python itself refuses to write out thousands of them."""
+    return str(int(number)) if number.bit_length() < 10 * MAX_PATTERN else "9" * (MAX_PATTERN + 1)
+
+
+def _kind_of_char(char: str) -> str:
+    if char.isdigit():
+        return "9"
+    if char.isalpha():
+        return "文" if not char.isascii() else "X" if char.isupper() else "x"
+    return char if char.isascii() and char.isprintable() else "·"
 
 
 def shown(text: str, sent: bytes = b"", secret: Secret | None = None) -> str:

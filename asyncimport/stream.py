@@ -12,16 +12,16 @@ from attrs import define, field, frozen
 
 from asyncimport.admission import neighbours
 from asyncimport.batch import Positions
-from asyncimport.chunker import Chunker
 from asyncimport.clock import Bell, Clock
-from asyncimport.codec import Encoder
 from asyncimport.dispatcher import Dispatcher
 from asyncimport.errors import AsyncImportError, SourceError, StateError, TooManyRejected
 from asyncimport.observer import Notifier, RunEnded, RunStarted, SourceAbandoned
 from asyncimport.options import Options
 from asyncimport.outcome import BatchOutcome, ImportReport, Rejected, Tally, Unsent
 from asyncimport.policy import allowed_rejections
-from asyncimport.reader import Reader
+from asyncimport.rejects import Rejection
+from asyncimport.rejects_file import RejectsFile
+from asyncimport.stages import Stages
 from asyncimport.window import Window
 
 
@@ -47,15 +47,16 @@ class Unread:
 class Parts:
     """The stages of one run, in the order of the flow."""
 
-    reader: Reader
-    chunker: Chunker
-    encoder: Encoder
+    stages: Stages
     dispatcher: Dispatcher
     unread: Unread
     tally: Tally
     options: Options
     clock: Clock
     notify: Notifier
+    #: Wall clock in milliseconds since 1970.
+    wall_ms: Callable[[], int]
+    rejects: RejectsFile | None = None
 
 
 class OutcomeStream:
@@ -96,6 +97,11 @@ class OutcomeStream:
             return self._final
         return self._running().tally.report(self._running().clock.now())
 
+    @property
+    def in_flight(self) -> int:
+        """Requests of this import that are under way now."""
+        return 0 if self._parts is None else self._parts.dispatcher.in_flight
+
     def _running(self) -> Parts:
         if self._parts is None:
             raise StateError("the stream is not open: use it in `async with client.stream(...) as outcomes`")
@@ -115,10 +121,12 @@ class OutcomeStream:
         self._task = asyncio.create_task(self._run(parts), name="asyncimport-run")
         return self
 
-    def settled(self, outcome: BatchOutcome) -> None:
-        """Count an outcome and hand it to the user; too many rejections stop the run."""
+    def settled(self, outcome: BatchOutcome, body: bytes = b"") -> None:
+        """Count an outcome, keep what was rejected, and hand it to the user; too many rejections stop the run."""
         parts = self._running()
         parts.tally.settle(outcome)
+        if parts.rejects is not None and isinstance(outcome, Rejected):
+            parts.rejects.put(Rejection(outcome=outcome, body=body, settled_ms=parts.wall_ms()))
         parts.unread.put(outcome)
         if isinstance(outcome, Rejected):
             self._check_rejections(parts, at_end=False)
@@ -144,7 +152,7 @@ class OutcomeStream:
             return
         self._is_stopping = True
         parts = self._running()
-        parts.reader.stop()
+        parts.stages.reader.stop()
         parts.dispatcher.stop()
         self._drain_until = parts.clock.now() + parts.options.policy.drain_s
         if self._watch is not None:
@@ -187,24 +195,28 @@ class OutcomeStream:
 
     async def _wind_up(self, parts: Parts) -> None:
         try:
-            waited_s = await parts.reader.aclose()
+            waited_s = await parts.stages.reader.aclose()
             if waited_s is not None:
                 self._is_source_left = True
                 parts.notify(SourceAbandoned(waited_s=waited_s))
         finally:
-            self._close_books(parts)
+            await self._close_books(parts)
 
-    def _close_books(self, parts: Parts) -> None:
-        """Settle whatever is left and fix the report. Nothing in here awaits."""
+    async def _close_books(self, parts: Parts) -> None:
+        """Settle whatever is left, put the rejects on the disk, and fix the report, whatever is cancelled meanwhile."""
         parts.dispatcher.abandon()
         self._settle_unsent(parts)
-        self._conclude(parts)
+        try:
+            if parts.rejects is not None:
+                await parts.rejects.aclose()
+        finally:
+            self._conclude(parts)
 
     def _settle_unsent(self, parts: Parts) -> None:
         """What was read and never became a batch is unsent."""
-        for chunk in parts.chunker.flush():
+        for chunk in parts.stages.chunker.flush():
             self.settled(Unsent(positions=chunk.positions, reason="the run stopped"))
-        while items := parts.reader.take():
+        while items := parts.stages.reader.take():
             first = parts.tally.read
             parts.tally.add_read(len(items))
             for item in neighbours(items, first):
@@ -216,15 +228,14 @@ class OutcomeStream:
 
     def _conclude(self, parts: Parts) -> None:
         """Fix the report and the failure."""
-        error, read = parts.reader.error, parts.tally.read
+        error, read = parts.stages.reader.error, parts.tally.read
         if error is not None:
-            words = (
-                f"the source raised {type(error).__name__} after {read:,} records; the report says what became of them"
-            )
+            what = f"{error}:" if isinstance(error, SourceError) else f"the source raised {type(error).__name__} after"
+            words = f"{what} {read:,} records were read; the report says what became of them"
             lost = SourceError(words, read)
             lost.__cause__ = error
             self._failure = self._failure or lost
-        parts.tally.source_ended = parts.reader.is_exhausted and not self._is_source_left
+        parts.tally.source_ended = parts.stages.reader.is_exhausted and not self._is_source_left
         self._check_rejections(parts, at_end=True)
         self._final = parts.tally.report(parts.clock.now())
         if isinstance(self._failure, AsyncImportError):
@@ -290,7 +301,7 @@ class OutcomeStream:
                     task.cancel()
                 cancelled = error
         if self._final is None:  # cancelled before its first step
-            self._close_books(self._running())
+            await self._close_books(self._running())
         if not task.cancelled() and task.exception() is not None:
             self._failure = self._failure or _as_failure(task.exception())
         if cancelled is not None:

@@ -6,17 +6,20 @@ iteration, so it yields this value at the record's position instead, and admissi
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import field, frozen
 
 
 @frozen(kw_only=True)
 class Unreadable:
     """A record that could not be read: `rule` is a sentence about it and never holds any of its content.
 
-    The sentence reads "what is wrong: particulars", as in "is no JSON: unexpected end of data at column 17".
+    The sentence reads "what is wrong: particulars", as in "is no JSON: unexpected end of data at column 17". `text` is
+    the line or lines themselves, for a file of rejects and for nothing else: no message, log or repr may show it.
     """
 
     rule: str
+    #: Without the last line end, undecodable bytes as in "\xff"; None when it is longer than 64 KiB or was never held.
+    text: str | None = field(default=None, repr=False, eq=False)
 
     @property
     def reason(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import canary
 import orjson
 import pytest
+from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,8 +42,18 @@ def event(**given_fields: Any) -> dict[str, Any]:
     return {"identities": [{"identityValue": P, "identityType": "phone"}], "eventKey": "c_buy"} | given_fields
 
 
+@frozen
+class Lines:
+    """What a file's iterator knows of the record it returned last."""
+
+    line_num: int
+
+    def column_of(self, place: str) -> str | None:
+        return {"sex": "Geschlecht"}.get(place)
+
+
 def refused(admit: Admission, record: Any, position: int = 3, line: int | None = None) -> Rejected:
-    outcome = admit.admit(record, position, line)
+    outcome = admit.admit(record, position, None if line is None else Lines(line))
     assert isinstance(outcome, Rejected)
     assert canary.leaks(f"{outcome} {outcome!r}") == []
     assert (list(outcome.positions), outcome.count, outcome.attempts) == ([position], 1, 0)
@@ -154,6 +165,9 @@ def test_every_problem_of_a_record_is_named_and_the_first_one_counts_it() -> Non
     assert outcome.reason == outcome.problems[0].reason == "age: is no field of this record"
     assert outcome.line == 99
     assert str(outcome).startswith("record 41 (line 99): data[41].age: got an unknown field")
+    assert [problem.column for problem in outcome.problems] == [None, None, "Geschlecht", None, None]
+    assert "data[41].sex (column 'Geschlecht'): got another text" in str(outcome)
+    assert [problem.example for problem in outcome.problems][1:4] == ["9", "xxxxxx-xxxxxx-文文文", "xxxxxx-xxxxxx-文文文"]
 
 
 def test_an_unreadable_line_is_rejected_by_its_own_rule() -> None:

@@ -18,7 +18,7 @@ def failed(reason: str = "server_error", message: str = "busy") -> AttemptFailed
     [
         (RunStarted(resource="users", run_id="r"), logging.INFO),
         (TokenRenewed(generation=1), logging.INFO),
-        (Paused(pause_s=2.0), logging.WARNING),
+        (Paused(pause_s=2.0, reason="HTTP 429"), logging.WARNING),
         (SourceAbandoned(waited_s=5.0), logging.WARNING),
         (failed(), logging.WARNING),
     ],

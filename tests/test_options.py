@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import attrs
@@ -28,6 +29,7 @@ POLICY = DispatchPolicy()
         ("deadline", math.nan, "above 0"),
         ("deadline", True, "int or float"),
         ("deadline", "60", "int or float"),
+        ("rejects", b"file", "str or PathLike"),
         ("on_unknown", "retry", "resend, park"),
         ("on_unknown", None, "resend, park"),
         ("on_unknown", [], "resend, park"),
@@ -50,11 +52,13 @@ def test_a_value_that_cannot_work_is_refused_by_name(name: str, value: Any, take
         {"deadline": 0.5},
         {"on_unknown": "park"},
         {"max_rejected": None, "deadline": None},
+        {"rejects": "rejects.ndjson"},
+        {"rejects": Path("rejects.ndjson")},
     ],
     ids=repr,
 )
 def test_good_values_are_kept(given: dict[str, Any]) -> None:
-    defaults = {"policy": POLICY, "max_rejected": None, "deadline": None, "on_unknown": "resend"}
+    defaults = {"policy": POLICY, "max_rejected": None, "deadline": None, "on_unknown": "resend", "rejects": None}
     assert attrs.asdict(Options(policy=POLICY, **given), recurse=False) == defaults | given
 
 

@@ -23,7 +23,8 @@ AHEAD = 2 * HOP
 class Copies:
     """An admission that shows what it was given."""
 
-    def admit(self, record: Any, position: int, line: int | None = None) -> Any:
+    def admit(self, record: Any, position: int, origin: Any = None) -> Any:
+        line = None if origin is None else origin.line_num
         return {"record": dict(record) if isinstance(record, dict) else record, "position": position, "line": line}
 
     def admit_all(self, records: Sequence[Any], first: int) -> list[Any]:

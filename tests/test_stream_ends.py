@@ -190,7 +190,7 @@ def test_a_failure_while_batches_are_made_leaves_every_record_counted(kind: type
         async with client_of(ScriptedTransport()) as client:
             with canary.raises(kind):
                 async with client.stream(USERS, people(count), CONFIG) as outcomes:
-                    outcomes._running().encoder.numbers = breaking(kind, count // 10 if count < 500 else 20)
+                    outcomes._running().stages.encoder.numbers = breaking(kind, count // 10 if count < 500 else 20)
                     async for outcome in outcomes:
                         unsent += outcome.count if isinstance(outcome, Unsent) else 0
             report = adds_up(outcomes.report)
@@ -381,8 +381,8 @@ def test_large_records_are_cut_and_pulled_in_smaller_numbers() -> None:
         parts = outcomes._running()
         assert settled == 1500
         assert all(len(sent.body) <= 1_000_000 for sent in transport.posts)
-        assert parts.chunker.size <= 9
-        assert parts.reader.hop <= 9
+        assert parts.stages.chunker.size <= 9
+        assert parts.stages.reader.hop <= 9
         assert sum(len(sent.records) for sent in transport.posts) == 1500
 
     run_virtual(main())

@@ -1,0 +1,91 @@
+"""The stages before the dispatcher: reader, admission, chunker and codec of one run, in the order of the flow."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator
+from typing import Any
+
+from attrs import frozen
+
+from asyncimport.admission import Admission, Wire, neighbours
+from asyncimport.batch import Batch
+from asyncimport.chunker import Chunker
+from asyncimport.clock import Clock
+from asyncimport.codec import Encoder
+from asyncimport.configs import Config
+from asyncimport.errors import ConfigError
+from asyncimport.outcome import Rejected
+from asyncimport.policy import DispatchPolicy
+from asyncimport.reader import HOP, Reader, reader_for
+from asyncimport.rejects import not_kept
+from asyncimport.resources import Resource
+
+Source = Iterable[Any] | AsyncIterable[Any]
+
+
+@frozen(kw_only=True)
+class Stages:
+    """What turns a source into batches and rejections. `pieces` and `flushed` await nothing."""
+
+    reader: Reader
+    chunker: Chunker
+    encoder: Encoder
+    policy: DispatchPolicy
+    clock: Clock
+
+    def pieces(self, items: list[Wire | Rejected], first: int) -> Iterator[Batch | Rejected]:
+        """What a hop of admitted records, at positions from `first` on, comes to: batches to send and records refused."""
+        chunker, now = self.chunker, self.clock.now()
+        if items and not isinstance(items[0], Rejected):
+            self.encoder.sample(items[0])
+            self.fit()
+        for admitted in neighbours(items, first):
+            if isinstance(admitted, Rejected):
+                yield admitted
+            else:
+                for chunk in chunker.feed(admitted, now):
+                    yield from self.encoder.encode(chunk)
+        if chunker.opened_at is not None and now >= chunker.opened_at + self.policy.linger_s:
+            yield from self.flushed()
+
+    def flushed(self) -> Iterator[Batch | Rejected]:
+        """What the open chunk comes to, though it is not full."""
+        for chunk in self.chunker.flush():
+            yield from self.encoder.encode(chunk)
+
+    def fit(self) -> None:
+        """Cut and pull fewer records at a time where they are so large that a full batch would not fit."""
+        fitting = self.encoder.fitting
+        self.chunker.size = min(self.policy.batch_size, fitting)
+        self.reader.hop = min(HOP, fitting, 2 * self.reader.hop)
+
+
+def stages_of(
+    resource: Resource,
+    source: Source,
+    config: Config,
+    *,
+    policy: DispatchPolicy,
+    run_id: str,
+    clock: Clock,
+    wall_ms: Callable[[], int],
+    content_of: Callable[[object], bytes] = not_kept,
+) -> Stages:
+    """Set up the stages of one run; nothing is read yet. `content_of` is what a rejection keeps of its record.
+
+    Raises:
+        ConfigError: a resource, config or source that cannot work.
+    """
+    if not isinstance(resource, Resource):
+        raise ConfigError(f"resource takes a Resource such as USERS or EVENTS, got {type(resource).__name__}")
+    if not isinstance(config, resource.config):
+        raise ConfigError(f"{resource.name} take a {resource.config.__name__}, got {type(config).__name__}")
+    admission = Admission(resource=resource, config=config, run_id=run_id, now_ms=wall_ms, content_of=content_of)
+    encoder = Encoder(
+        public_params=config.to_wire(),
+        max_bytes=policy.max_batch_bytes,
+        recheck=admission.recheck,
+        content_of=content_of,
+    )
+    reader = reader_for(source, admission, clock)
+    return Stages(reader=reader, chunker=Chunker(policy.batch_size), encoder=encoder, policy=policy, clock=clock)
