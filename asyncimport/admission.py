@@ -30,8 +30,9 @@ class Origin(Protocol):
     It may have `column_of(place)` too: the column of the file that a place of a problem came from, or None.
     """
 
-    #: The line, from 1, on which the record began.
-    line_num: int
+    @property
+    def line_num(self) -> int:
+        """The line, from 1, on which the record began."""
 
 
 @frozen(kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from array import array
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -31,7 +32,10 @@ _MAX_SHOWN_CHARS: Final = 2_000
 
 @frozen(kw_only=True)
 class ErrorExample:
-    """One error: where, and what was found there. `pattern` is the value's form, never the value (`138-0000`: `999-9999`)."""
+    """One error: where, what was found there, and the rule; `got` is empty where there was nothing to read.
+
+    `pattern` is the value's form, never the value (`138-0000`: `999-9999`).
+    """
 
     position: int
     line: int | None
@@ -39,18 +43,23 @@ class ErrorExample:
     place: str
     got: str
     pattern: str
+    rule: str
 
     def __str__(self) -> str:
         where = f"record {self.position}" if self.line is None else f"line {self.line}"
         column = f", column {self.column[:40]!r}" if self.column else f", {self.place}" if self.place else ""
+        if not self.got:
+            return f"{where}: {self.rule}"
         return f"{where}{column}: got {self.got}{f' like {self.pattern!r}' if self.pattern else ''}"
 
 
 @frozen(kw_only=True)
 class ErrorGroup:
-    """All errors of one kind: how many, where each one is, and the first of them as examples."""
+    """All errors of one kind in one column: how many, where each one is, and the first of them as examples."""
 
     reason: str
+    #: The column of the file, where it has columns.
+    column: str | None
     examples: tuple[ErrorExample, ...]
     #: Positions of the records from 0, one for each error, in order, packed 8 bytes each; and their lines, 0 where none is known.
     positions: array[int] = field(repr=False)
@@ -65,7 +74,7 @@ class ErrorGroup:
         """Every field as plain JSON values."""
         examples = [attrs.asdict(example) for example in self.examples]
         places = {"positions": self.positions.tolist(), "lines": self.lines.tolist()}
-        return {"reason": self.reason, "count": self.count, "examples": examples} | places
+        return {"reason": self.reason, "column": self.column, "count": self.count, "examples": examples} | places
 
     def __str__(self) -> str:
         shown = [f"  {self.count:,} x {self.reason}", *(f"      {example}" for example in self.examples)]
@@ -104,7 +113,10 @@ class CheckReport:
     @property
     def rejected_by_reason(self) -> Mapping[str, int]:
         """Errors of each kind."""
-        return {group.reason: group.count for group in self.errors}
+        counts = Counter[str]()
+        for group in self.errors:
+            counts[group.reason] += group.count
+        return dict(counts)
 
     def to_dict(self) -> dict[str, Any]:
         """Every field as plain JSON values, and `ok`; each error is in it with its position and line."""
@@ -114,8 +126,13 @@ class CheckReport:
         return plain | {"ok": self.ok}
 
     def __str__(self) -> str:
-        good, size = self.read - self.rejected, f"{self.batches:,} batches of {self.bytes:,} bytes"
-        lines = [f"{self.resource}: {self.read:,} read, {good:,} would be sent in {size}, {self.rejected:,} rejected"]
+        good, size = (
+            self.read - self.rejected,
+            f"{self.batches:,} batch{'' if self.batches == 1 else 'es'} of {self.bytes:,} bytes",
+        )
+        lines = [
+            f"{self.resource}: {self.read:,} read, {self.rejected:,} with errors; {good:,} would be sent in {size}"
+        ]
         if not self.source_ended:
             lines.append("  the source was not read to its end")
         return "\n".join([*lines, *map(str, self.errors)])
@@ -150,7 +167,7 @@ class Check:
     _bytes: int = 0
     _largest: int = 0
     _first_record: bytes = b""
-    _groups: dict[str, _Group] = field(factory=dict)
+    _groups: dict[tuple[str, str | None], _Group] = field(factory=dict)
 
     async def run(self) -> None:
         """Take the source through all stages.
@@ -188,9 +205,13 @@ class Check:
         """What was found so far."""
         groups = (
             ErrorGroup(
-                reason=reason, examples=tuple(group.examples), positions=group.positions[:], lines=group.lines[:]
+                reason=reason,
+                column=column,
+                examples=tuple(group.examples),
+                positions=group.positions[:],
+                lines=group.lines[:],
             )
-            for reason, group in sorted(self._groups.items(), key=lambda item: -len(item[1].positions))
+            for (reason, column), group in sorted(self._groups.items(), key=lambda item: -len(item[1].positions))
         )
         return CheckReport(
             resource=self.resource.name,
@@ -225,9 +246,11 @@ class Check:
 
     def _add_error(self, problem: Problem, rejected: Rejected) -> None:
         reason = rejected.reason if len(rejected.problems) == 1 else problem.reason
-        if reason not in self._groups and len(self._groups) >= MAX_REASONS:
-            reason = OTHER_REASONS
-        group = self._groups.setdefault(reason, _Group())
+        is_unread = reason != problem.reason  # then the rule has particulars of its own
+        kind = (reason, problem.column)
+        if kind not in self._groups and len(self._groups) >= MAX_REASONS:
+            kind = (OTHER_REASONS, None)
+        group = self._groups.setdefault(kind, _Group())
         position = rejected.positions[0]
         group.positions.append(position)
         group.lines.append(rejected.line or 0)
@@ -237,8 +260,9 @@ class Check:
                 line=rejected.line,
                 column=problem.column,
                 place=problem.place.removeprefix(f"data[{position}]").removeprefix("."),
-                got=problem.got,
+                got="" if is_unread else problem.got,
                 pattern=problem.example,
+                rule=problem.rule,
             )
             group.examples.append(example)
 

@@ -16,7 +16,7 @@ from asyncimport.check import CheckReport, check_of
 from asyncimport.clock import Bell, Clock, SystemClock, wall_ms
 from asyncimport.configs import Config, EventImportConfig, UserImportConfig
 from asyncimport.contact import Contact
-from asyncimport.credentials import AppCredentials
+from asyncimport.credentials import AppCredentials, Token, credentials_of
 from asyncimport.dispatcher import Dispatcher
 from asyncimport.errors import ConfigError, StateError
 from asyncimport.lane import Lane
@@ -27,7 +27,7 @@ from asyncimport.policy import DispatchPolicy
 from asyncimport.rejects import Lines, json_of, not_kept
 from asyncimport.rejects_file import RejectsFile
 from asyncimport.resources import EVENTS, USERS, Resource
-from asyncimport.session import SessionManager, Token
+from asyncimport.session import SessionManager
 from asyncimport.stages import Source, stages_of
 from asyncimport.stream import OutcomeStream, Parts, Unread
 from asyncimport.transport import AiohttpTransport, HttpOptions, Transport
@@ -121,7 +121,7 @@ class ImportClient:
         self._lane = Lane(Contact(host=address.host))
         self._session = SessionManager(
             address,
-            _credentials(token, app),
+            credentials_of(token, app),
             policy=self._policy,
             transport=transport or AiohttpTransport(options),
             clock=self._clock,
@@ -259,26 +259,3 @@ def _check_kinds(**arguments: tuple[object, type[Any]]) -> None:
     for name, (value, kind) in arguments.items():
         if value is not None and not isinstance(value, kind):
             raise ConfigError(f"{name} takes {kind.__name__}, got {type(value).__name__}")
-
-
-def _credentials(token: Token | None, app: AppCredentials | None) -> Token | AppCredentials:
-    """What is given, else what the environment has.
-
-    Raises:
-        ConfigError: both, or nothing.
-    """
-    if token is not None and app is not None:
-        raise ConfigError("give token= or app=, not both")
-    if token is not None:
-        return token
-    if app is not None:
-        return app
-    environment = os.environ.get
-    if found := environment("ASYNCIMPORT_TOKEN"):
-        return found
-    app_id, app_secret = environment("ASYNCIMPORT_APP_ID"), environment("ASYNCIMPORT_APP_SECRET")
-    if app_id and app_secret:
-        return AppCredentials(app_id=app_id, app_secret=app_secret)
-    raise ConfigError(
-        "no token: give token= or app=, or set ASYNCIMPORT_TOKEN, or ASYNCIMPORT_APP_ID and ASYNCIMPORT_APP_SECRET"
-    )

@@ -8,6 +8,7 @@ one makes the keeper forget it, the others find it gone, and the next request to
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -32,6 +33,9 @@ SPREAD: Final = 0.05
 #: A fourth renewal within this time means that somebody else keeps taking the token away.
 RENEWALS: Final = 3
 RENEWALS_WITHIN_S: Final = 300.0
+
+#: A token as a user gives it: its text, or where to get it.
+Token = str | Callable[[], Awaitable[str]]
 
 
 def _secret(secret: str) -> Secret:
@@ -242,3 +246,26 @@ class TokenKeeper:
             )
         self._token = None
         return None
+
+
+def credentials_of(token: Token | None, app: AppCredentials | None) -> Token | AppCredentials:
+    """What a client asks with: what is given, else what the environment has.
+
+    Raises:
+        ConfigError: both, or nothing.
+    """
+    if token is not None and app is not None:
+        raise ConfigError("give token= or app=, not both")
+    if token is not None:
+        return token
+    if app is not None:
+        return app
+    environment = os.environ.get
+    if found := environment("ASYNCIMPORT_TOKEN"):
+        return found
+    app_id, app_secret = environment("ASYNCIMPORT_APP_ID"), environment("ASYNCIMPORT_APP_SECRET")
+    if app_id and app_secret:
+        return AppCredentials(app_id=app_id, app_secret=app_secret)
+    raise ConfigError(
+        "no token: give token= or app=, or set ASYNCIMPORT_TOKEN, or ASYNCIMPORT_APP_ID and ASYNCIMPORT_APP_SECRET"
+    )

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
 
 from asyncimport.address import Address
 from asyncimport.attempt import Attempt, NoAnswer
 from asyncimport.clock import Clock
-from asyncimport.credentials import AppCredentials, AppToken, CalledToken, FixedToken, Grant, TokenKeeper, TokenSource
+from asyncimport.credentials import (
+    AppCredentials,
+    AppToken,
+    CalledToken,
+    FixedToken,
+    Grant,
+    Token,
+    TokenKeeper,
+    TokenSource,
+)
 from asyncimport.errors import ConfigError, StateError
 from asyncimport.observer import Notifier, TokenRenewed
 from asyncimport.policy import DispatchPolicy, Timeouts
 from asyncimport.resources import Resource
 from asyncimport.secret import Secret
 from asyncimport.transport import Transport
-
-Token = str | Callable[[], Awaitable[str]]
 
 
 class SessionManager:

@@ -18,10 +18,10 @@ def main() -> int:
     missed = False
     for question in QUESTIONS:
         if not given.question or question.name in given.question:
-            results = answer(question, given.rounds)
-            store(question, results, given.rounds)
-            show(question, results)
-            missed |= any(result.holds is False for result in results)
+            answered = answer(question, given.rounds)
+            store(answered)
+            show(answered)
+            missed |= any(result.holds is False for result in answered.results)
     return int(missed)
 
 

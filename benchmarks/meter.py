@@ -30,6 +30,8 @@ class Measurement:
     peak_rss_mib: float
     stall_ms: float | None = None
     busy_stall_ms: float | None = None
+    #: Frames drawn on a terminal; None where there is none.
+    frames: int | None = None
 
 
 @define
@@ -63,6 +65,10 @@ async def heartbeat() -> AsyncIterator[Heart]:
 
 
 def peak_rss_mib() -> float:
-    """The most memory this process ever had resident; Linux counts KiB, macOS bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / _MIB if sys.platform == "darwin" else peak / 1024
+    """The most memory this process ever had resident."""
+    return mib_of(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+def mib_of(maxrss: int) -> float:
+    """`ru_maxrss` of the system, which counts KiB on Linux and bytes on macOS."""
+    return maxrss / _MIB if sys.platform == "darwin" else maxrss / 1024

@@ -3,13 +3,17 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Final
 
 from attrs import frozen
 
+from benchmarks.command import commands
 from benchmarks.meter import Measurement
 from benchmarks.server import Served, served
 
@@ -17,6 +21,9 @@ _ROOT: Final = Path(__file__).parent.parent
 #: A contender takes about two seconds; this bounds one that hangs.
 _TIMEOUT_S: Final = 120
 WIDTH: Final = 8
+
+#: Runs a contender by its name, in a fresh process.
+Run = Callable[[str], Measurement]
 
 
 @frozen(kw_only=True)
@@ -40,11 +47,35 @@ class Row:
     contender: str
     raw: str | None = None
     goal: Goal | None = None
+    peak_rss_goal_mib: Goal | None = None
+
+
+@contextmanager
+def contenders(records: int, server: Served, *, heartbeat: bool = False) -> Iterator[Run]:
+    """What runs a contender of `contender.py`.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+
+    def run(contender: str) -> Measurement:
+        command = [sys.executable, "-m", "benchmarks.contender", contender, "--url", server.url]
+        command += ["--records", str(records), "--width", str(WIDTH)]
+        command += ["--heartbeat"] * heartbeat
+        done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{contender} failed:\n{done.stderr}")
+        return Measurement(**json.loads(done.stdout))
+
+    yield run
 
 
 @frozen(kw_only=True)
 class Question:
-    """What is asked, of whom, and under which circumstances. `metric` is a field of `Measurement`."""
+    """What is asked, of whom, and under which circumstances. `metric` is a field of `Measurement`.
+
+    `runner` takes the number of records and the server. Rounds beyond `at_most_s` are not begun.
+    """
 
     name: str
     asks: str
@@ -52,7 +83,8 @@ class Question:
     records: int
     rows: tuple[Row, ...]
     delay_ms: float = 0.0
-    heartbeat: bool = False
+    runner: Callable[[int, Served], AbstractContextManager[Run]] = contenders
+    at_most_s: float = float("inf")
 
 
 @frozen(kw_only=True)
@@ -77,14 +109,28 @@ class Result:
     ratio: Spread | None
     records_per_s: Spread
     peak_rss_mib: Spread
+    frames: Spread | None
 
     @property
     def holds(self) -> bool | None:
-        if self.row.goal is None:
-            return None
-        return self.row.goal.holds((self.ratio or self.value).median)
+        asked = (
+            (self.row.goal, (self.ratio or self.value).median),
+            (self.row.peak_rss_goal_mib, self.peak_rss_mib.median),
+        )
+        held = [goal.holds(value) for goal, value in asked if goal is not None]
+        return all(held) if held else None
 
 
+@frozen(kw_only=True)
+class Answer:
+    """A question answered, over so many rounds."""
+
+    question: Question
+    rounds: int
+    results: tuple[Result, ...]
+
+
+_PEAK_RSS_MIB: Final = Goal(at_most=80.0)
 #: Limits: the first stage of the project; those it works towards are 3, 3, 3.5 and 20 ms, 0.95.
 QUESTIONS: Final = (
     Question(
@@ -126,42 +172,56 @@ QUESTIONS: Final = (
         asks="How long does an import keep the event loop from others at worst, in milliseconds?",
         metric="busy_stall_ms",
         records=200_000,
-        heartbeat=True,
+        runner=partial(contenders, heartbeat=True),
         rows=(Row(contender="raw"), Row(contender="typed", goal=Goal(at_most=20.0))),
+    ),
+    Question(
+        name="command",
+        asks="How much CPU do the command's live lines cost on a CSV file, against --quiet?",
+        metric="cpu_us_per_record",
+        records=1_000_000,
+        runner=commands,
+        at_most_s=180.0,
+        rows=(
+            Row(contender="quiet", peak_rss_goal_mib=_PEAK_RSS_MIB),
+            Row(contender="live", raw="quiet", goal=Goal(at_most=1.1), peak_rss_goal_mib=_PEAK_RSS_MIB),
+        ),
     ),
 )
 
 
-def answer(question: Question, rounds: int) -> list[Result]:
+def answer(question: Question, rounds: int) -> Answer:
     """Run every contender once a round, in another order each time, so that the machine's noise falls on all.
 
     Raises:
         RuntimeError: a contender failed, or two that are compared did not send the same.
     """
-    with served(question.delay_ms) as server:
-        runs = [dict(_round(question, server, number)) for number in range(rounds)]
-    return [_result(row, question.metric, runs) for row in question.rows]
+    with served(question.delay_ms) as server, question.runner(question.records, server) as run:
+        runs = list(_rounds(question, server, run, rounds))
+    results = tuple(_result(row, question.metric, runs) for row in question.rows)
+    return Answer(question=question, rounds=len(runs), results=results)
 
 
-def _round(question: Question, server: Served, number: int) -> Iterator[tuple[str, Measurement]]:
+def _rounds(question: Question, server: Served, run: Run, rounds: int) -> Iterator[dict[str, Measurement]]:
+    """At least one round; no further one when the last says that it would end too late."""
+    ends_at = time.monotonic() + question.at_most_s
+    for number in range(rounds):
+        started_at = time.monotonic()
+        yield dict(_round(question, server, run, number))
+        now = time.monotonic()
+        if now + (now - started_at) > ends_at:
+            return
+
+
+def _round(question: Question, server: Served, run: Run, number: int) -> Iterator[tuple[str, Measurement]]:
     sent = {}
     turn = number % len(question.rows)
     for row in question.rows[turn:] + question.rows[:turn]:
-        yield row.contender, _run(row.contender, question, server)
+        yield row.contender, run(row.contender)
         sent[row.contender] = server.counts()
     for row in question.rows:
         if row.raw is not None and sent[row.contender].requests and sent[row.contender] != sent[row.raw]:
             raise RuntimeError(f"{row.contender} sent {sent[row.contender]}, {row.raw} {sent[row.raw]}")
-
-
-def _run(contender: str, question: Question, server: Served) -> Measurement:
-    command = [sys.executable, "-m", "benchmarks.contender", contender, "--url", server.url]
-    command += ["--records", str(question.records), "--width", str(WIDTH)]
-    command += ["--heartbeat"] * question.heartbeat
-    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{contender} failed:\n{done.stderr}")
-    return Measurement(**json.loads(done.stdout))
 
 
 def _result(row: Row, metric: str, runs: Sequence[dict[str, Measurement]]) -> Result:
@@ -170,10 +230,12 @@ def _result(row: Row, metric: str, runs: Sequence[dict[str, Measurement]]) -> Re
 
     values = over_rounds(row.contender, metric)
     ratios = [] if row.raw is None else [a / b for a, b in zip(values, over_rounds(row.raw, metric), strict=True)]
+    frames = [run[row.contender].frames for run in runs]
     return Result(
         row=row,
         value=Spread.of(values),
         ratio=Spread.of(ratios) if ratios else None,
         records_per_s=Spread.of(over_rounds(row.contender, "records_per_s")),
         peak_rss_mib=Spread.of(over_rounds(row.contender, "peak_rss_mib")),
+        frames=Spread.of([count for count in frames if count is not None]) if None not in frames else None,
     )

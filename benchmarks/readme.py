@@ -21,7 +21,7 @@ NAMES: Final = {
 
 def table() -> str:
     """The numbers and how they were measured."""
-    cpu, latency, loop = (_results(name) for name in ("cpu", "latency", "loop"))
+    cpu, latency, loop, command = (_results(name) for name in ("cpu", "latency", "loop", "command"))
     versions = cpu["environment"]
     lines = [
         f"Records of about 400 bytes, width {cpu['width']}, a stub server in another process, medians of {cpu['rounds']} runs",
@@ -34,6 +34,7 @@ def table() -> str:
         "",
         _at_20_ms(latency),
         _stall(loop),
+        _live_lines(command),
     ]
     return "\n".join(lines) + "\n"
 
@@ -63,6 +64,17 @@ def _at_20_ms(latency: dict[str, Any]) -> str:
 def _stall(loop: dict[str, Any]) -> str:
     (ours,) = (row for row in loop["rows"] if row["contender"] == "typed")
     return f"The longest it kept the event loop from others was {ours['busy_stall_ms']['median']:.0f} ms."
+
+
+def _live_lines(command: dict[str, Any]) -> str:
+    """One line, with the larger of both peaks. The range stays: rounds differ by more than the lines may cost."""
+    (live,) = (row for row in command["rows"] if row["contender"] == "live")
+    costs = {name: f"{100 * (ratio - 1):.0f}" for name, ratio in live["ratio"].items()}
+    peak_mib = max(row["peak_rss_mib"]["median"] for row in command["rows"])
+    return (
+        f"Progress on a terminal costs {costs['median']} % CPU ({costs['low']} to {costs['high']}) on "
+        f"{command['records']:,} CSV rows; peak RSS {peak_mib:.0f} MiB."
+    )
 
 
 def filled(text: str) -> str:

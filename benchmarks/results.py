@@ -4,35 +4,35 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 from attrs import asdict
 
-from benchmarks.questions import WIDTH, Question, Result, Spread
+from benchmarks.questions import WIDTH, Answer, Result, Row, Spread
 
 FOLDER: Final = Path(__file__).parent / "results"
-_PACKAGES: Final = ("asyncimport", "aiohttp", "attrs", "orjson")
+_PACKAGES: Final = ("asyncimport", "aiohttp", "attrs", "orjson", "rich", "typer")
 _VERDICTS: Final = {True: "pass", False: "FAIL", None: ""}
 
 
-def store(question: Question, results: Sequence[Result], rounds: int) -> None:
+def store(answer: Answer) -> None:
     """Write the answer to a question; it names versions and the kind of machine, never the machine."""
-    answer = {
+    question = answer.question
+    stored = {
         "question": question.name,
         "asks": question.asks,
         "metric": question.metric,
         "records": question.records,
-        "rounds": rounds,
+        "rounds": answer.rounds,
         "width": WIDTH,
         "server_delay_ms": question.delay_ms,
         "environment": _environment(),
-        "rows": [_row(result, question.metric) for result in results],
+        "rows": [_row(result, question.metric) for result in answer.results],
     }
     FOLDER.mkdir(exist_ok=True)
-    text = json.dumps(answer, indent=2, ensure_ascii=False)
+    text = json.dumps(stored, indent=2, ensure_ascii=False)
     (FOLDER / f"{question.name}.json").write_text(f"{text}\n", encoding="utf-8")
 
 
@@ -49,12 +49,15 @@ def _environment() -> dict[str, Any]:
 def _row(result: Result, metric: str) -> dict[str, Any]:
     goal = result.row.goal
     spreads = {metric: result.value, "records_per_s": result.records_per_s, "peak_rss_mib": result.peak_rss_mib}
+    spreads |= {} if result.frames is None else {"frames": result.frames}
+    rss_goal = result.row.peak_rss_goal_mib
     return {
         "contender": result.row.contender,
         **{name: _rounded(spread) for name, spread in spreads.items()},
         "compared_with": result.row.raw,
         "ratio": None if result.ratio is None else _rounded(result.ratio),
         "goal": None if goal is None else str(goal),
+        "peak_rss_goal_mib": None if rss_goal is None else str(rss_goal),
         "holds": result.holds,
     }
 
@@ -64,17 +67,24 @@ def _rounded(spread: Spread) -> dict[str, float]:
     return {name: float(f"{value:.4g}") for name, value in asdict(spread).items()}
 
 
-def show(question: Question, results: Sequence[Result]) -> None:
+def show(answer: Answer) -> None:
     """Print the answer to a question."""
-    print(f"\n{question.name}: {question.asks}")
-    print(f"  {'contender':<16}{question.metric:>32}{'ratio to raw':>24}{'records/s':>12}{'MiB':>7}{'goal':>9}")
-    for result in results:
+    question = answer.question
+    print(f"\n{question.name}: {question.asks} ({answer.rounds} rounds)")
+    print(f"  {'contender':<16}{question.metric:>32}{'ratio to raw':>24}{'records/s':>12}{'MiB':>7}{'goals':>18}")
+    for result in answer.results:
         ratio = "" if result.ratio is None else _shown(result.ratio)
-        goal = "" if result.row.goal is None else str(result.row.goal)
+        goals = _goals(result.row)
+        frames = "" if result.frames is None else f"  {result.frames.median:.0f} frames"
         print(
             f"  {result.row.contender:<16}{_shown(result.value):>32}{ratio:>24}"
-            f"{result.records_per_s.median:>12,.0f}{result.peak_rss_mib.median:>7.0f}{goal:>9}  {_VERDICTS[result.holds]}"
+            f"{result.records_per_s.median:>12,.0f}{result.peak_rss_mib.median:>7.0f}{goals:>18}  {_VERDICTS[result.holds]}{frames}"
         )
+
+
+def _goals(row: Row) -> str:
+    rss = "" if row.peak_rss_goal_mib is None else f"{row.peak_rss_goal_mib} MiB"
+    return ", ".join(filter(None, ["" if row.goal is None else str(row.goal), rss]))
 
 
 def _shown(spread: Spread) -> str:

@@ -167,7 +167,11 @@ def test_every_problem_of_a_record_is_named_and_the_first_one_counts_it() -> Non
     assert str(outcome).startswith("record 41 (line 99): data[41].age: got an unknown field")
     assert [problem.column for problem in outcome.problems] == [None, None, "Geschlecht", None, None]
     assert "data[41].sex (column 'Geschlecht'): got another text" in str(outcome)
-    assert [problem.example for problem in outcome.problems][1:4] == ["9", "xxxxxx-xxxxxx-文文文", "xxxxxx-xxxxxx-文文文"]
+    assert [problem.example for problem in outcome.problems][1:4] == [
+        "9",
+        "xxxxxx-xxxxxx-文文文",
+        "xxxxxx-xxxxxx-文文文",
+    ]
 
 
 def test_an_unreadable_line_is_rejected_by_its_own_rule() -> None:

@@ -2,64 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 import canary
 import pytest
-from attrs import frozen
+from command import ended, ran, started
 from wire import http, says, tcp_server
 
 from asyncimport import __version__
 from asyncimport.emulator import Emulator, Envelope, Hang, Ok, Status
 
 HEADER = "thirdId,realName,sex\n"
-
-
-@frozen
-class Result:
-    """What a command left behind."""
-
-    code: int | None
-    out: str
-    err: str
-
-
-async def started(
-    *arguments: str, url: str = "", token: str | None = canary.TOKEN, **more: str
-) -> asyncio.subprocess.Process:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ASYNCIMPORT_")}
-    if token is not None:
-        environment["ASYNCIMPORT_TOKEN"] = token
-    if url:
-        environment["ASYNCIMPORT_BASE_URL"] = url
-    environment |= {"COLUMNS": "200", **more}
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        "from asyncimport.cli import main; main()",
-        *arguments,
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-
-
-async def ended(process: asyncio.subprocess.Process) -> Result:
-    out, err = await asyncio.wait_for(process.communicate(), 60)
-    result = Result(process.returncode, out.decode(), err.decode())
-    assert canary.leaks(result.out + result.err) == []
-    assert "Traceback" not in result.err
-    return result
-
-
-async def ran(*arguments: str, url: str = "", token: str | None = canary.TOKEN) -> Result:
-    return await ended(await started(*arguments, url=url, token=token))
 
 
 def users_csv(folder: Path, rows: int, bad: int = 0) -> str:

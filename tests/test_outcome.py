@@ -6,6 +6,7 @@ import attrs
 import canary
 import orjson
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,7 +37,7 @@ def at(*positions: int) -> Positions:
 
 
 def bad(position: int, rule: str = "takes text", line: int | None = None) -> Rejected:
-    return rejection(position, [At(f"data[{position}]").key("phone").problem(canary.PERSON, rule)], line)
+    return evolve(rejection(position, [At(f"data[{position}]").key("phone").problem(canary.PERSON, rule)]), line=line)
 
 
 KINDS = [Accepted, Rejected, Unconfirmed, Unsent, Skipped]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +44,31 @@ def test_the_other_examples_run_and_print_what_their_comments_say(code: str) -> 
     printed = ran(code)
     for said in re.findall(r"print\(.*\)  # (.*)", code):
         assert said in printed
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell's quick start")
+def test_the_quick_start_of_the_command_runs_as_written(tmp_path: Path) -> None:
+    (block,) = re.findall(r"## Quick start.*?```console\n(.*?)```", TEXT, re.DOTALL)
+    lines = [line.removeprefix("$ ").partition("  #")[0] for line in block.splitlines()]
+    assert lines.pop(0) == 'pip install "asyncimport[cli]"'  # done where these tests run
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    script = "\n".join(lines).replace("8080", str(port)).replace("examples/", f"{README.parent}/examples/")
+    waiting = f"until (echo > /dev/tcp/127.0.0.1/{port}) 2>/dev/null; do sleep 0.1; done"
+    binaries = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script.replace("\nexport", f"\n{waiting}\nexport") + "\necho $?\nkill %1"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=tmp_path,
+        env=os.environ | {"PATH": binaries},
+    )
+    assert "5,000 read = 4,993 accepted + 7 rejected" in done.stdout, done.stderr
+    assert "5,000 read, 7 with errors" in done.stdout
+    assert done.stdout.splitlines()[-1] == "1"
+    assert len((tmp_path / "rejects.ndjson").read_text(encoding="utf-8").splitlines()) == 7
 
 
 def test_its_numbers_are_those_of_the_results() -> None:

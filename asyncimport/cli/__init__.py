@@ -17,5 +17,9 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a report in Chinese also reaches a terminal that has none
     from asyncimport.cli.commands import app  # noqa: PLC0415 -- typer is an extra
+    from asyncimport.cli.output import let_go  # noqa: PLC0415 -- imports the package
 
-    app()
+    try:
+        app(prog_name="asyncimport")
+    finally:
+        let_go()

@@ -1,32 +1,70 @@
-"""The commands and their options, as typer reads them: what each takes, nothing of how it is done."""
+"""The commands as typer reads them: what each takes, nothing of how it is done. What is heavy is imported when it is run."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from attrs import frozen
 
-from asyncimport.cli.demo import run_demo
-from asyncimport.cli.importing import Job, run_job, shown_errors, tell
-from asyncimport.configs import EventImportConfig, IdentifyWay, ImportMode, MatchingType, UserImportConfig
-from asyncimport.emulator import Emulator, FaultFileError, emulate
-from asyncimport.emulator.standalone import announce
-from asyncimport.errors import ConfigError
+from asyncimport.cli.connecting import ConnectionOptions
+from asyncimport.cli.errors import shown_errors
+from asyncimport.cli.grouped import grouped
+from asyncimport.cli.metered import Metered
+from asyncimport.cli.options import (
+    CheckedUserOptions,
+    EventOptions,
+    InputOptions,
+    OutputOptions,
+    RunChoices,
+    UserOptions,
+)
+from asyncimport.configs import Config
 from asyncimport.records import Event, UserProfile
-from asyncimport.resources import EVENTS, USERS
-from asyncimport.sources import CsvFile, JsonlFile, read_csv, read_jsonl
+from asyncimport.resources import EVENTS, USERS, Resource
 from asyncimport.version import __version__
 
 app = typer.Typer(
     name="asyncimport",
-    help="Import user profiles and events into the marketing platform. The token comes from ASYNCIMPORT_TOKEN or --token-file.",
+    help="Import user profiles and events into the marketing platform: every record is accounted for.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+check = typer.Typer(
+    name="check",
+    help="Read a file as an import would, send nothing, and list every error with its line and column.",
+    no_args_is_help=True,
+)
+app.add_typer(check)
+
+NoColor = Annotated[bool, typer.Option("--no-color", help="No color; NO_COLOR does the same.")]
+
+
+@frozen(kw_only=True)
+class LookOptions:
+    """How the doctor looks."""
+
+    timeout_s: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long each step on the network may take.")
+    ] = 10.0
+    no_color: NoColor = False
+
+
+_IMPORT_CODES = (
+    "0 all accepted, 1 some rejected, 2 wrong use or credentials, 3 some not delivered, 130 interrupted; the highest "
+    "that applies."
+)
+_CHECK_CODES = "0 no error, 1 some, 2 wrong use, 3 the file broke off, 130 interrupted."
+
+
+def _epilog(*examples: str, codes: str = "") -> str:
+    """What stands below the options: a paragraph an example, and the exit codes."""
+    shown = (f"[cyan]{example}[/cyan]" for example in examples)
+    return "\n\n".join(["[bold]Examples[/bold]", *shown, *([f"[bold]Exit code[/bold]: {codes}"] if codes else [])])
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 -- typer hands over the option's value
@@ -41,141 +79,124 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Import user profiles and events into the marketing platform. The token comes from ASYNCIMPORT_TOKEN or --token-file."""
+    """Import user profiles and events into the marketing platform: every record is accounted for.
+
+    The address comes from --base-url or ASYNCIMPORT_BASE_URL; the token from ASYNCIMPORT_TOKEN, --token-file or a prompt.
+    """
 
 
-class Mode(StrEnum):
-    """How users are imported."""
-
-    FULL = "full"
-    PARTIAL = "partial"
-
-
-class Matching(StrEnum):
-    """How users are recognised."""
-
-    NONE = "none"
-    EXACT = "exact"
-    FUZZY = "fuzzy"
-
-
-class Way(StrEnum):
-    """The order of identities in fuzzy matching."""
-
-    UNIONID = "unionid-first"
-    USER_ID = "user-id-first"
-
-
-_MATCHING_TYPES = {Matching.NONE: None, Matching.EXACT: MatchingType.EXACT, Matching.FUZZY: MatchingType.FUZZY}
-_WAYS = {None: None, Way.UNIONID: IdentifyWay.UNIONID_FIRST, Way.USER_ID: IdentifyWay.USER_ID_FIRST}
-
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="CSV (.csv) or JSON Lines (.jsonl, .ndjson).")]
-BaseUrl = Annotated[
-    str | None, typer.Option("--base-url", envvar="ASYNCIMPORT_BASE_URL", help="Address of the platform.")
-]
-TokenFile = Annotated[Path | None, typer.Option("--token-file", help="A file that holds the token, and nothing else.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the report as one JSON document.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress lines.")]
-MatchingOption = Annotated[Matching, typer.Option("--matching", help="How users are recognised.")]
-
-
-@app.command()
+@app.command(
+    epilog=_epilog(
+        "asyncimport users people.csv --mode partial",
+        "asyncimport users crm.csv.gz --mode partial --matching exact --map mobile=phone --const identityType=phone "
+        "--ignore-unknown --rejects rejects.ndjson",
+        "zcat people.tsv.gz | asyncimport users - --format tsv --mode full --json > report.json",
+        codes=_IMPORT_CODES,
+    )
+)
+@grouped
 def users(
-    file: FileArgument,
-    mode: Annotated[
-        Mode, typer.Option("--mode", help="Import mode; required, because they treat absent fields differently.")
-    ],
-    matching: MatchingOption = Matching.NONE,
-    identify_way: Annotated[
-        Way | None, typer.Option("--identify-way", help="Order of identities; required with fuzzy.")
-    ] = None,
-    accurate_match_type: Annotated[
-        str | None, typer.Option(help="Kind of app for exact matching, such as gzh.")
-    ] = None,
-    accurate_match_value: Annotated[str | None, typer.Option(help="Id of the app for exact matching.")] = None,
-    base_url: BaseUrl = None,
-    token_file: TokenFile = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    given: InputOptions, params: UserOptions, run: RunChoices, connection: ConnectionOptions, output: OutputOptions
 ) -> None:
-    """Import user profiles. Exit code: 0 all accepted, 1 some rejected, 2 wrong use, 3 some not delivered, 130 interrupted."""
+    """Import user profiles from a file."""
     with shown_errors():
-        if matching is Matching.FUZZY and identify_way is None:
-            raise ConfigError("--matching fuzzy needs --identify-way unionid-first or user-id-first")
-        config = UserImportConfig(
-            is_matching=matching is not Matching.NONE,
-            import_mode=ImportMode.FULL if mode is Mode.FULL else ImportMode.PARTIAL,
-            matching_type=_MATCHING_TYPES[matching],
-            identify_way=_WAYS[identify_way],
-            accurate_match_type=accurate_match_type,
-            accurate_match_value=accurate_match_value,
-        )
-        job = Job(resource=USERS, source=_opened(file, UserProfile), config=config, quiet=quiet, as_json=as_json)
-        raise typer.Exit(run_job(job, base_url, _token(token_file)))
+        _import(USERS, given.source(UserProfile), params.config(), run, connection, output)
 
 
-@app.command()
+@app.command(
+    epilog=_epilog(
+        "asyncimport events events.jsonl",
+        "asyncimport events orders.csv --map openid=identities.openid --const event_key=c_buy --args 'price:number,sku'",
+        "asyncimport events clicks.csv --args '*' --max-rejected 1% --rejects rejects.ndjson",
+        codes=_IMPORT_CODES,
+    )
+)
+@grouped
 def events(
-    file: FileArgument,
-    matching: MatchingOption = Matching.NONE,
-    base_url: BaseUrl = None,
-    token_file: TokenFile = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    given: InputOptions, params: EventOptions, run: RunChoices, connection: ConnectionOptions, output: OutputOptions
 ) -> None:
-    """Import behaviour events. Exit codes as for users."""
+    """Import behaviour events from a file."""
     with shown_errors():
-        is_matching = None if matching is Matching.NONE else True
-        config = EventImportConfig(matching_type=_MATCHING_TYPES[matching], is_matching=is_matching)
-        job = Job(resource=EVENTS, source=_opened(file, Event), config=config, quiet=quiet, as_json=as_json)
-        raise typer.Exit(run_job(job, base_url, _token(token_file)))
+        _import(EVENTS, given.source(Event), params.config(), run, connection, output)
+
+
+def _import(
+    resource: Resource,
+    source: Metered,
+    config: Config,
+    run: RunChoices,
+    connection: ConnectionOptions,
+    output: OutputOptions,
+) -> None:
+    from asyncimport.cli.importing import Job, run_import  # noqa: PLC0415 -- aiohttp, which no help needs
+
+    job = Job(resource=resource, source=source, config=config, run=run, connection=connection, output=output)
+    raise typer.Exit(run_import(job))
+
+
+@check.command(name="users", epilog=_epilog("asyncimport check users people.csv --matching exact", codes=_CHECK_CODES))
+@grouped
+def check_users(given: InputOptions, params: CheckedUserOptions, output: OutputOptions) -> None:
+    """Find every error in a file of user profiles."""
+    with shown_errors():
+        _check(USERS, given.source(UserProfile), params.config(), output)
+
+
+@check.command(name="events", epilog=_epilog("asyncimport check events orders.csv --args '*'", codes=_CHECK_CODES))
+@grouped
+def check_events(given: InputOptions, params: EventOptions, output: OutputOptions) -> None:
+    """Find every error in a file of events."""
+    with shown_errors():
+        _check(EVENTS, given.source(Event), params.config(), output)
+
+
+def _check(resource: Resource, source: Metered, config: Config, output: OutputOptions) -> None:
+    from asyncimport.cli.checking import run_check  # noqa: PLC0415 -- asyncio's network side, which no help needs
+
+    raise typer.Exit(run_check(resource, source, config, output))
+
+
+@app.command(
+    epilog=_epilog(
+        "asyncimport doctor",
+        "asyncimport doctor --base-url https://integrate.rabbitpre.com/api/open --token-file token",
+        codes="0 all good, 2 something to change here, 3 the platform does not answer.",
+    )
+)
+@grouped
+def doctor(connection: ConnectionOptions, look: LookOptions) -> None:
+    """Look whether an import could work: versions, address, network, TLS, token. Imports nothing."""
+    from asyncimport.cli.diagnosing import run_doctor  # noqa: PLC0415 -- aiohttp, which no help needs
+
+    with shown_errors():
+        raise typer.Exit(run_doctor(connection, no_color=look.no_color, timeout_s=look.timeout_s))
 
 
 @app.command()
-def demo() -> None:
-    """Import the example files into the embedded platform, and compare the reports with what it has."""
+def demo(no_color: NoColor = False) -> None:
+    """Import the example files into a platform on this machine that fails on purpose, and compare what both sides say."""
+    from asyncimport.cli.demo import run_demo  # noqa: PLC0415 -- aiohttp, which no help needs
+
     with shown_errors():
-        raise typer.Exit(asyncio.run(run_demo()))
+        raise typer.Exit(asyncio.run(run_demo(color=False if no_color else None)))
 
 
-@app.command(name="emulate")
-def emulate_command(
+@app.command(
+    epilog=_epilog(
+        "asyncimport emulate --port 8080 --token secret",
+        "asyncimport emulate --faults faults.json",
+    )
+)
+def emulate(
     port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="Port on loopback; 0 takes a free one.")] = 0,
     faults: Annotated[Path | None, typer.Option("--faults", help="A JSON file of faults to inject.")] = None,
     token: Annotated[str | None, typer.Option("--token", help="The token to accept; made up when not given.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not show what arrives.")] = False,
+    no_color: NoColor = False,
 ) -> None:
     """Serve the platform's emulator on loopback until Ctrl-C. stdout carries one JSON line: where it listens."""
+    from asyncimport.cli.emulating import run_emulator  # noqa: PLC0415 -- aiohttp, which no help needs
+
+    color = False if no_color else None
     with shown_errors():
-        try:
-            asyncio.run(emulate(port=port, faults=faults, token=token, ready=_announce))
-        except (FaultFileError, OSError) as error:
-            fault = f"{error}"
-        raise ConfigError(f"the emulator cannot start: {fault}")
-
-
-def _announce(platform: Emulator) -> None:
-    announce(platform)
-    if "ASYNCIMPORT_TOKEN" not in os.environ:
-        tell(f"export ASYNCIMPORT_BASE_URL={platform.url} ASYNCIMPORT_TOKEN={platform.token}")
-
-
-def _opened(file: Path, record: type[UserProfile | Event]) -> CsvFile | JsonlFile:
-    match file.suffix.lower():
-        case ".csv":
-            return read_csv(file, record)
-        case ".jsonl" | ".ndjson":
-            return read_jsonl(file)
-        case other:
-            raise ConfigError(
-                f"{file.name}: a file ending in {other or 'nothing'} is not known: give .csv, .jsonl or .ndjson"
-            )
-
-
-def _token(file: Path | None) -> str | None:
-    if file is None:
-        return None
-    try:
-        return file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        fault = type(error).__name__
-    raise ConfigError(f"the token file {file.name} cannot be read ({fault})")
+        raise typer.Exit(asyncio.run(run_emulator(port=port, faults=faults, token=token, quiet=quiet, color=color)))

@@ -1,135 +1,132 @@
-"""One import as the command runs it: progress lines on stderr, the report on stdout, an honest exit code."""
+"""One import as the command runs it: a screen on stderr, the report on stdout, an honest exit code."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final
 
 import orjson
-import typer
 from attrs import frozen
 
+from asyncimport.cli.connecting import ConnectionOptions
+from asyncimport.cli.errors import EXIT_INTERRUPTED, exit_code
+from asyncimport.cli.metered import Metered
+from asyncimport.cli.options import OutputOptions, RunChoices
+from asyncimport.cli.output import say, tell
+from asyncimport.cli.screen import Screen, open_screen
+from asyncimport.cli.standing import Standing, many
 from asyncimport.client import ImportClient
 from asyncimport.configs import Config
-from asyncimport.errors import AsyncImportError, AuthError, ConfigError, TooManyRejected, ValidationError
-from asyncimport.observer import Notice, Paused, SourceAbandoned, TokenRenewed
+from asyncimport.errors import AsyncImportError
 from asyncimport.outcome import ImportReport
 from asyncimport.resources import Resource
 from asyncimport.stream import OutcomeStream
 
-PROGRESS_EVERY_S: Final = 2.0
-EXIT_REJECTED: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_INCOMPLETE: Final = 3
-EXIT_INTERRUPTED: Final = 130
-
 
 @frozen(kw_only=True)
 class Job:
-    """What to import, and how to tell about it."""
+    """What to import, where to, how, and how to tell about it."""
 
     resource: Resource
-    source: Any
+    source: Metered
     config: Config
-    quiet: bool = False
-    as_json: bool = False
+    run: RunChoices
+    connection: ConnectionOptions
+    output: OutputOptions
 
 
-@contextmanager
-def shown_errors() -> Iterator[None]:
-    """Show an error of the package as one sentence, with the exit code that belongs to it."""
-    try:
-        yield
-    except AsyncImportError as error:
-        tell(f"error: {error}")
-        code = max(exit_code_of(error), 0 if error.report is None else exit_code(error.report))
-    except KeyboardInterrupt:
-        code = EXIT_INTERRUPTED
-    else:
-        return
-    raise typer.Exit(code)
+def run_import(job: Job) -> int:
+    """Import a file, and return the exit code.
 
-
-def exit_code(report: ImportReport) -> int:
-    """0 all accepted, 1 some rejected, 3 some unconfirmed or unsent."""
-    if report.unconfirmed or report.unsent or report.in_progress:
-        return EXIT_INCOMPLETE
-    return EXIT_REJECTED if report.rejected else 0
-
-
-def exit_code_of(error: AsyncImportError) -> int:
-    """2 for what the user must change, 1 for too many rejections, 3 for the rest."""
-    if isinstance(error, ConfigError | AuthError | ValidationError):
-        return EXIT_USAGE
-    return EXIT_REJECTED if isinstance(error, TooManyRejected) else EXIT_INCOMPLETE
-
-
-def tell(line: str) -> None:
-    """A line on stderr."""
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
-
-
-def run_job(job: Job, base_url: str | None, token: str | None) -> int:
-    """Import, print the report, and return the exit code.
-
-    Ctrl-C once stops reading, drains and reports; twice stops at once.
+    Raises:
+        AsyncImportError: what ended the import, after its report was printed.
     """
-    return asyncio.run(_import(job, base_url, token))
+    screen = open_screen(quiet=job.output.quiet, color=job.output.color)
+    # Before the event loop runs: it would keep Ctrl-C from a person who is asked for the token.
+    client = job.connection.client(job.run.policy(), screen.notice)
+    return asyncio.run(_import(job, client, screen))
 
 
-async def _import(job: Job, base_url: str | None, token: str | None) -> int:
-    observer = None if job.quiet else _tell_notice
-    async with ImportClient(base_url, token=token, observer=observer) as client:
-        outcomes = client.stream(job.resource, job.source, job.config)
+async def _import(job: Job, client: ImportClient, screen: Screen) -> int:
+    async with client:
+        outcomes = client.stream(job.resource, job.source, job.config, **job.run.options())
         try:
-            interrupted = await follow(outcomes, quiet=job.quiet)
+            interrupted = await follow(outcomes, screen, job.source)
         except AsyncImportError as error:
             if error.report is not None:
-                show(error.report, as_json=job.as_json)
+                show(error.report, as_json=job.output.as_json)
             raise
-    show(outcomes.report, as_json=job.as_json)
-    return EXIT_INTERRUPTED if interrupted else exit_code(outcomes.report)
+    report = outcomes.report
+    show(report, as_json=job.output.as_json)
+    if job.run.rejects is not None and report.rejected:
+        tell(f"{many(report.rejected, 'rejected record is', 'rejected records are')} in {job.run.rejects}")
+    return EXIT_INTERRUPTED if interrupted else exit_code(report)
 
 
-async def follow(outcomes: OutcomeStream, *, quiet: bool) -> bool:
-    """Run a stream to its end with progress lines; True when Ctrl-C stopped it.
+async def follow(outcomes: OutcomeStream, screen: Screen, source: Metered) -> bool:
+    """Run a stream to its end on a screen, and close the screen; True when Ctrl-C stopped it.
 
     Cancellation: as for the stream.
     """
-    interrupt = _Interrupt(outcomes)
+    interrupt = _Interrupt(outcomes, screen)
+    standing = None
     try:
         async with outcomes:
             with interrupt.caught():
-                await _read(outcomes, quiet=quiet)
+                await _read(outcomes, screen, source)
+        standing = standing_of(outcomes, source)
     except asyncio.CancelledError:
         if not interrupt.has_cancelled():
             raise
-    if not quiet:
-        tell(progress_line(outcomes.report))
+        standing = standing_of(outcomes, source)
+    finally:
+        screen.close(standing)
     return interrupt.count > 0
 
 
-async def _read(outcomes: OutcomeStream, *, quiet: bool) -> None:
-    progress = None if quiet else asyncio.create_task(_progress(outcomes), name="asyncimport-progress")
+async def _read(outcomes: OutcomeStream, screen: Screen, source: Metered) -> None:
+    showing = asyncio.create_task(_keep_showing(outcomes, screen, source), name="asyncimport-screen")
     try:
         async for _ in outcomes:
             pass
     finally:
-        if progress is not None:
-            progress.cancel()
+        showing.cancel()
+
+
+async def _keep_showing(outcomes: OutcomeStream, screen: Screen, source: Metered) -> None:
+    while True:
+        await asyncio.sleep(screen.every_s)
+        screen.show(standing_of(outcomes, source))
+
+
+def standing_of(outcomes: OutcomeStream, source: Metered) -> Standing:
+    """Where an import stands now."""
+    report = outcomes.report
+    return Standing(
+        label=report.resource,
+        read=report.read,
+        accepted=report.accepted,
+        rejected=report.rejected,
+        unconfirmed=report.unconfirmed,
+        unsent=report.unsent,
+        skipped=report.skipped,
+        in_flight=outcomes.in_flight,
+        retries=report.retries,
+        elapsed_s=report.elapsed_s,
+        bytes_read=source.bytes_read,
+        size_bytes=source.size_bytes,
+    )
 
 
 class _Interrupt:
     """Ctrl-C: the first stops the stream, the second cancels its task."""
 
-    def __init__(self, outcomes: OutcomeStream) -> None:
+    def __init__(self, outcomes: OutcomeStream, screen: Screen) -> None:
         self.count = 0
         self._outcomes = outcomes
+        self._screen = screen
         self._task = asyncio.current_task()
 
     @contextmanager
@@ -148,7 +145,7 @@ class _Interrupt:
     def _interrupted(self) -> None:
         self.count += 1
         if self.count == 1:
-            tell("interrupted: waiting for what is in flight; once more to stop at once")
+            self._screen.note("interrupted: waiting for what is in flight; once more to stop at once")
             self._outcomes.stop()
         elif self._task is not None:
             self._task.cancel()
@@ -158,36 +155,6 @@ class _Interrupt:
         return self.count > 1 and self._task is not None and self._task.uncancel() == 0
 
 
-async def _progress(outcomes: OutcomeStream) -> None:
-    while True:
-        await asyncio.sleep(PROGRESS_EVERY_S)
-        tell(progress_line(outcomes.report))
-
-
-def progress_line(report: ImportReport) -> str:
-    """Where an import stands, in one line."""
-    counts = [f"{report.read:,} read", f"{report.accepted:,} accepted"]
-    for name in ("rejected", "unconfirmed", "unsent", "in_progress", "retries"):
-        value = getattr(report, name)
-        if value:
-            counts.append(f"{value:,} {name.replace('_', ' ')}")
-    return f"{report.resource}: {', '.join(counts)}, {report.records_per_s:,.0f} records/s"
-
-
-def _tell_notice(notice: Notice) -> None:
-    match notice:
-        case Paused(pause_s=pause_s):
-            tell(f"paused for {pause_s:.1f} s: the platform asks for fewer requests")
-        case TokenRenewed(generation=generation) if generation > 1:
-            tell("the token was renewed")
-        case SourceAbandoned(waited_s=waited_s):
-            tell(f"the source was still busy {waited_s:.0f} s after the stop and was left behind")
-        case _:
-            pass
-
-
 def show(report: ImportReport, *, as_json: bool) -> None:
     """The report on stdout."""
-    text = orjson.dumps(report.to_dict()).decode() if as_json else str(report)
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    say(orjson.dumps(report.to_dict()).decode() if as_json else str(report))

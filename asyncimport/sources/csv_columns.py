@@ -2,190 +2,207 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
-from attrs import frozen
+from attrs import field, frozen
 
 from asyncimport.errors import ConfigError
-from asyncimport.fields import Flag, Int64, JsonObject, Kind, ListOf, Millis, Text
-from asyncimport.records import CustomField, Identity, Record
-from asyncimport.shape import ObjectOf, Shape, shape_of
+from asyncimport.records import Record
+from asyncimport.shape import Shape, shape_of
+from asyncimport.sources.cells import Put, Refused, Row, is_text, put_empty_of, put_of
+from asyncimport.sources.filled import Step, column_that_filled
+from asyncimport.sources.mapping import ColumnMapping, quoted
+from asyncimport.sources.target import Target, argument_of, known_forms, near_miss, target_of
 
-#: Parts the values of one cell of a custom field.
-VALUE_SEPARATOR: Final = "|"
-
-_Row = dict[str, Any]
-_Put = Callable[[_Row, str], None]
-
-#: 30 digits: admission says what is wrong above 64 bits, and `int` never meets thousands of digits.
-_WHOLE = re.compile(r"-?[0-9]{1,30}")
-_NUMBER = re.compile(r"0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)(\.)[0-9]+")
-#: A double carries 15 digits exactly (IEEE 754); longer runs of digits are identifiers.
-_NUMBER_DIGITS: Final = 15
-_FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
+_PLAIN = ColumnMapping()
+#: Columns that an error lists at most.
+_SHOWN_COLUMNS = 12
 
 
 @frozen(kw_only=True)
 class Columns:
     """What a header means: text columns as (index, wire name), the others as (index, what puts the cell in a row)."""
 
-    width: int
+    #: Of each column the name in the header, and the wire name of what it fills (empty when it is ignored).
+    names: tuple[str, ...]
+    wires: tuple[str, ...]
     texts: tuple[tuple[int, str], ...]
-    others: tuple[tuple[int, _Put], ...]
+    others: tuple[tuple[int, Put], ...]
+    width: int = field(init=False)
 
-    def row(self, cells: Sequence[str]) -> _Row:
-        """The mapping of one row of `width` cells; an empty cell is absent."""
-        row: _Row = {name: cells[index] for index, name in self.texts if cells[index]}
+    def __attrs_post_init__(self) -> None:
+        """Count the columns."""
+        object.__setattr__(self, "width", len(self.names))
+
+    def row(self, cells: Sequence[str]) -> Row:
+        """The mapping of one row of `width` cells; an empty cell is absent, a row without anything is empty."""
+        row: Row = {name: cells[index] for index, name in self.texts if cells[index]}
         for index, put in self.others:
             if cells[index]:
                 put(row, cells[index])
         return row
 
+    def column_of(self, place: str, cells: Sequence[str]) -> str | None:
+        """The column that filled a place of the record made of these cells; None when it was no column."""
+        return column_that_filled(place, self._steps(cells))
 
-def columns_of(header: Sequence[str], record: type[Record]) -> Columns:
+    def _steps(self, cells: Sequence[str]) -> Iterator[Step]:
+        """Each column's part in `row`, in the same order."""
+        for index, name in self.texts:
+            yield self._step(index, partial(_put_text, name, cells[index]))
+        for index, put in self.others:
+            yield self._step(index, partial(_put_cell, put, cells[index]))
+
+    def _step(self, index: int, fill: partial[None]) -> Step:
+        return Step(self.names[index], self.wires[index], fill)
+
+
+def _put_text(wire: str, cell: str, row: Row) -> None:
+    if cell:
+        row[wire] = cell
+
+
+def _put_cell(put: Put, cell: str, row: Row) -> None:
+    if cell:
+        put(row, cell)
+
+
+@frozen(kw_only=True)
+class MappedColumns(Columns):
+    """The columns of a mapping that does more than rename: it keeps empty cells, adds constants or ignores columns."""
+
+    #: What puts an empty cell in a row.
+    when_empty: tuple[tuple[int, Put], ...]
+    #: Of each constant its wire name, its text and what puts it in a row.
+    constants: tuple[tuple[str, str, Put], ...] = field(repr=False)
+
+    def row(self, cells: Sequence[str]) -> Row:
+        """The mapping of one row; still empty when all of its cells are.
+
+        Raises:
+            Refused: what is in the row stands in none of the columns that are read.
+        """
+        row = super().row(cells)
+        if not row and not any(cells):
+            return row
+        for index, put in self.when_empty:
+            if not cells[index]:
+                put(row, "")
+        if not row:
+            raise Refused("has nothing in any column that is read: see which columns are ignored")
+        for _, text, put in self.constants:
+            put(row, text)
+        return row
+
+    def _steps(self, cells: Sequence[str]) -> Iterator[Step]:
+        yield from super()._steps(cells)
+        for index, put in self.when_empty:
+            if not cells[index]:
+                yield self._step(index, partial(_put_empty, put))
+        for wire, text, put in self.constants:
+            yield Step(None, wire, partial(_put_cell, put, text))
+
+
+def _put_empty(put: Put, row: Row) -> None:
+    put(row, "")
+
+
+def columns_of(header: Sequence[str], record: type[Record], mapping: ColumnMapping | None = None) -> Columns:
     """Read a header.
 
     Raises:
-        ConfigError: a column that is unknown, doubled, without a name or without a part that it needs. A header of
-            which no column is known is not quoted: it may be the first row of a file without header.
+        ConfigError: a column that is unknown, doubled, without a name or without a part that it needs; a column or
+            field of the mapping that is none. A header of which no column is known is not quoted: it may be the first
+            row of a file without header.
     """
-    shape = shape_of(record)
-    names = [name.strip() for name in header]
-    if not any(name.partition(".")[0] in shape.by_name for name in names):
-        raise ConfigError(
-            f"its first line names no field of {record.__name__}: give it a header line of {_known(shape)}, "
-            "or the delimiter that its cells are parted by"
-        )
-    texts: list[tuple[int, str]] = []
-    others: list[tuple[int, _Put]] = []
-    seen: dict[str, str] = {}
-    for index, name in enumerate(names):
-        column, put = _column(name, index, shape)
-        if column in seen:
-            raise ConfigError(f"columns {_quoted(seen[column])} and {_quoted(name)} fill the same field: remove one")
-        seen[column] = name
-        if put is None:
-            texts.append((index, column))
-        else:
-            others.append((index, put))
-    return Columns(width=len(names), texts=tuple(texts), others=tuple(others))
-
-
-def _column(name: str, index: int, shape: Shape) -> tuple[str, _Put | None]:
-    """The full wire name of a column, and what puts its cell in a row unless it is plain text."""
-    head, dot, part = name.partition(".")
-    field = shape.by_name.get(head)
-    if not name:
-        raise ConfigError(f"column {index + 1} has no name: name it or remove it")
-    if field is None:
-        raise ConfigError(f"column {_quoted(name)} is no field of {shape.record.__name__}: {_hint(head, shape)}")
-    if not dot and isinstance(field.kind, Text):
-        return field.wire, None
-    if not dot and isinstance(field.kind, Int64 | Millis):
-        return field.wire, _whole_number(field.wire)
-    if not dot and isinstance(field.kind, Flag):
-        return field.wire, _flag(field.wire)
-    if part and isinstance(field.kind, JsonObject):
-        return f"{field.wire}.{part}", _argument(field.wire, part)
-    if dot and _items(field.kind) is CustomField:
-        return _custom_field(field.wire, part, name)
-    if part and "." not in part and _items(field.kind) is Identity:
-        return f"{field.wire}.{part}", _identity(field.wire, part)
-    form = _form(field.wire, field.kind)
-    raise ConfigError(
-        f"column {_quoted(name)} cannot be read: " + (f"write it as {form}" if form else "use JSON Lines")
+    shape, rules = shape_of(record), mapping or _PLAIN
+    names = tuple(name.strip() for name in header)
+    _check_names(names, shape, rules)
+    targets = [_target(name, index, shape, rules) for index, name in enumerate(names)]
+    constants = [(target_of(name, shape, f"constant {quoted(name)}"), text) for name, text in rules.constants.items()]
+    check_once(
+        [
+            *((quoted(name), target) for name, target in zip(names, targets, strict=True) if target is not None),
+            *(
+                (f"(constant) {quoted(name)}", target)
+                for name, (target, _) in zip(rules.constants, constants, strict=True)
+            ),
+        ]
+    )
+    filled = [(index, target) for index, target in enumerate(targets) if target is not None]
+    plain = Columns(
+        names=names,
+        wires=tuple("" if target is None else target.wire for target in targets),
+        texts=tuple((index, target.wire) for index, target in filled if is_text(target)),
+        others=tuple((index, put_of(target, rules.separator)) for index, target in filled if not is_text(target)),
+    )
+    if len(filled) == len(names) and not constants and rules.empty == "absent":
+        return plain
+    empty = [(index, put_empty_of(target)) for index, target in filled] if rules.empty == "keep" else []
+    return MappedColumns(
+        names=plain.names,
+        wires=plain.wires,
+        texts=plain.texts,
+        others=plain.others,
+        when_empty=tuple((index, put) for index, put in empty if put is not None),
+        constants=tuple(constant_of(target, text, rules) for target, text in constants),
     )
 
 
-def _items(kind: Kind) -> type[Any] | None:
-    if isinstance(kind, ListOf) and isinstance(kind.item, ObjectOf):
-        return kind.item.record
-    return None
+def constant_of(target: Target, text: str, rules: ColumnMapping) -> tuple[str, str, Put]:
+    """The wire name of a constant, its text, and what puts it in a row.
 
-
-def _form(wire: str, kind: Kind) -> str:
-    """How a column of this kind is written; empty when CSV has no form for it."""
-    if isinstance(kind, Text | Int64 | Millis | Flag):
-        return wire
-    if isinstance(kind, JsonObject):
-        return f"{wire}.<key>"
-    forms = {CustomField: f"{wire}.<configId>.<configName>", Identity: f"{wire}.<identityType>"}
-    items = _items(kind)
-    return forms.get(items, "") if items else ""
-
-
-def _known(shape: Shape) -> str:
-    return ", ".join(filter(None, (_form(field.wire, field.kind) for field in shape.fields)))
-
-
-def _hint(head: str, shape: Shape) -> str:
-    lowered = {name.lower(): name for name in shape.by_name}
-    near = difflib.get_close_matches(head.lower(), lowered, n=1)
-    return f"did you mean {lowered[near[0]]}?" if near else f"it takes {_known(shape)}"
-
-
-def _quoted(name: str) -> str:
-    return repr(name[:40])
-
-
-def _whole_number(wire: str) -> _Put:
-    def put(row: _Row, cell: str) -> None:
-        row[wire] = int(cell) if _WHOLE.fullmatch(cell) else cell
-
-    return put
-
-
-def _flag(wire: str) -> _Put:
-    def put(row: _Row, cell: str) -> None:
-        row[wire] = _FLAGS.get(cell.lower(), cell)
-
-    return put
-
-
-def _argument(wire: str, key: str) -> _Put:
-    def put(row: _Row, cell: str) -> None:
-        row.setdefault(wire, {})[key] = number_or_text(cell)
-
-    return put
-
-
-def number_or_text(cell: str) -> int | float | str:
-    """A number when the cell is written as one plainly: at most 15 digits, no leading zero, plus sign or exponent.
-
-    All else stays text, as do 013800000000, +1, 1e5 and the 18 digits of an identity card.
+    Raises:
+        ConfigError: it is empty where no empty text can be.
     """
-    number = _NUMBER.fullmatch(cell)
-    if number is None or len(cell) - cell.count(".") - cell.count("-") > _NUMBER_DIGITS:
-        return cell
-    return float(cell) if number[1] else int(cell)
+    put = put_of(target, rules.separator) if text else put_empty_of(target)
+    if put is None:
+        raise ConfigError(f"constant {quoted(target.key)} cannot be an empty text: give it a value, or leave it out")
+    return target.wire, text, put
 
 
-def _identity(wire: str, identity_type: str) -> _Put:
-    def put(row: _Row, cell: str) -> None:
-        row.setdefault(wire, []).append({"identityType": identity_type, "identityValue": cell})
+def _check_names(names: Sequence[str], shape: Shape, rules: ColumnMapping) -> None:
+    mapped = [*rules.columns, *rules.arguments]
+    if not any(name in mapped or name.partition(".")[0] in shape.by_name for name in names):
+        nothing = "has none of the columns mapped, and names" if mapped else "names"
+        raise ConfigError(
+            f"its first line {nothing} no field of {shape.record.__name__}: give it a header line of "
+            f"{known_forms(shape)}, or the delimiter that its cells are parted by"
+        )
+    for column in mapped:
+        if column not in names:
+            near = near_miss(column, names)
+            columns = ", ".join(names[:_SHOWN_COLUMNS]) + (", ..." if len(names) > _SHOWN_COLUMNS else "")
+            hint = f"did you mean {quoted(near)}?" if near else f"it has {columns}"
+            raise ConfigError(f"it has no column {quoted(column)} to be mapped: {hint}")
 
-    return put
+
+def _target(name: str, index: int, shape: Shape, rules: ColumnMapping) -> Target | None:
+    """What a column fills; None when it is ignored."""
+    if name in rules.columns:
+        field_name = rules.columns[name]
+        return target_of(field_name, shape, f"{quoted(field_name)}, to which column {quoted(name)} is mapped,")
+    if name in rules.arguments:
+        return argument_of(name, shape, rules.arguments[name])
+    if rules.rest != "refuse" and name.partition(".")[0] not in shape.by_name:
+        if rules.rest == "ignore":
+            return None
+        if name:
+            return argument_of(name, shape)
+    if not name:
+        raise ConfigError(f"column {index + 1} has no name: name it or remove it")
+    return target_of(name, shape, f"column {quoted(name)}")
 
 
-def _custom_field(wire: str, part: str, name: str) -> tuple[str, _Put]:
-    config_id, _, config_name = part.partition(".")
-    named: _Row = {}
-    if config_id:
-        if not _WHOLE.fullmatch(config_id):
-            rule = f"configId is a whole number; with a name alone write {wire}..<configName>"
-            raise ConfigError(f"column {_quoted(name)} cannot be read: {rule}")
-        named["configId"] = int(config_id)
-    if config_name:
-        named["configName"] = config_name
-    if not named:
-        raise ConfigError(f"column {_quoted(name)} cannot be read: write it as {wire}.<configId>.<configName>")
+def check_once(named: Iterable[tuple[str, Target]]) -> None:
+    """Refuse a target that two of the columns and constants fill.
 
-    def put(row: _Row, cell: str) -> None:
-        values = [value for value in cell.split(VALUE_SEPARATOR) if value]
-        if values:
-            row.setdefault(wire, []).append({**named, "values": values})
-
-    return f"{wire}.{named.get('configId', '')}.{config_name}", put
+    Raises:
+        ConfigError: with the names of both.
+    """
+    seen: dict[str, str] = {}
+    for name, target in named:
+        if target.key in seen:
+            raise ConfigError(f"columns {seen[target.key]} and {name} fill the same field: remove one")
+        seen[target.key] = name

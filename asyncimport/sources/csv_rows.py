@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from io import BufferedReader
 from typing import Any, Final
 
 from attrs import frozen
 
+from asyncimport.sources.cells import Refused
 from asyncimport.sources.csv_columns import Columns
-from asyncimport.sources.lines import LINE_CAP, LONG_LINE, not_decodable
+from asyncimport.sources.input import Input
+from asyncimport.sources.lines import LINE_CAP, LONG_LINE, not_decodable, with_text
+from asyncimport.sources.raw import Damaged, Interrupted
 from asyncimport.unreadable import Unreadable
 
 #: What holding a line costs beside its length, so that very many very short lines are bounded too (CPython, 64 bits).
@@ -38,26 +40,39 @@ class Dialect:
 class CsvRows:
     """The iterator over a CSV file: mappings with wire names, and `Unreadable` for what is no row of the header."""
 
-    __slots__ = ("_columns", "_damage", "_dialect", "_file", "_held", "_lines", "_reader", "_swallowed", "line_num")
+    __slots__ = (
+        "_columns", "_damage", "_dialect", "_failure", "_held", "_input", "_lines", "_reader", "_swallowed",
+        "line_num",
+    )  # fmt: skip
 
-    def __init__(
-        self, file: BufferedReader, lines: Iterator[bytes], dialect: Dialect, columns: Columns, first_line: int
-    ) -> None:
-        self._file = file
-        self._lines = lines
+    def __init__(self, file: Input, dialect: Dialect, columns: Columns, first_line: int) -> None:
+        self._input = file
+        self._lines = file.lines()
         self._dialect = dialect
         self._columns = columns
         self.line_num = first_line
         self._held: list[bytes] = []
         self._damage: Unreadable | None = None
+        #: Why the file cannot be read on.
+        self._failure: Damaged | OSError | None = None
         #: Lines to be read again, the next one last.
         self._swallowed: list[bytes] = []
         self._reader = dialect.reader(self._texts())
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes taken from the disk or pipe so far, of a packed file the packed ones; for any thread."""
+        return self._input.bytes_read
 
     def __iter__(self) -> CsvRows:
         return self
 
     def __next__(self) -> dict[str, Any] | Unreadable:
+        """The next record.
+
+        Raises:
+            SourceError: the file cannot be read on, or `interrupt` was called; what was read before has been returned.
+        """
         while True:
             self.line_num += len(self._held)
             self._held.clear()
@@ -65,34 +80,65 @@ class CsvRows:
             if item:  # an empty mapping is a row without anything in it
                 return item
 
+    def column_of(self, place: str) -> str | None:
+        """The header of the column that filled a place (`sex`, `customFields[1].values[0]`) of the record returned last.
+
+        None when no column did, or one cannot tell which of several was to do it.
+        """
+        lines = (line.decode(self._dialect.encoding, "replace") for line in self._held)
+        try:
+            cells = next(self._dialect.reader(lines), [])
+        except csv.Error:
+            return None
+        return self._columns.column_of(place, cells) if len(cells) == self._columns.width else None
+
+    def interrupt(self) -> None:
+        """Let a read that waits raise SourceError soon, and any further one; by any thread, may be repeated."""
+        self._input.interrupt()
+
     def close(self) -> None:
         """Close the file; the iteration is then at its end."""
         self._reader = iter(())
         self._swallowed.clear()
-        self._file.close()
+        self._input.close()
 
     def _record(self) -> dict[str, Any] | Unreadable:
         try:
             cells = next(self._reader)
+            if len(cells) == self._columns.width and self._damage is None:
+                return self._columns.row(cells)
         except StopIteration:
             if self._held:
                 return self._broken(LONG_LINE)
-            self.close()
+            self._end(self._failure)
             raise
         except csv.Error as error:
             return self._broken(_no_csv(error))
-        if len(cells) == self._columns.width and self._damage is None:
-            return self._columns.row(cells)
+        except Refused as error:
+            return self._whole(Unreadable(rule=error.rule))
+        except Interrupted as error:
+            self._end(error)
         return self._odd(cells)
+
+    def _end(self, failure: Damaged | OSError | Interrupted | None) -> None:
+        """Close; not quietly when the file was to go on, though that is told once only."""
+        self.close()
+        self._failure = None
+        if failure is not None:
+            raise self._input.failed(failure, self.line_num - 1)
 
     def _odd(self, cells: Sequence[str]) -> dict[str, Any] | Unreadable:
         """What comes of a record that has bytes undecodable, or not one cell for each column."""
         misfit = self._misfit(cells)
         damage, self._damage = self._damage, None
         if misfit is None:
-            return damage or {}
+            return self._whole(damage) if damage else {}
         # Of several lines the damage may be that of a swallowed one, which is read again.
         return self._broken(damage if damage and len(self._held) == 1 else misfit)
+
+    def _whole(self, why: Unreadable) -> Unreadable:
+        """Give up the record held, all lines of it."""
+        return with_text(why, self._held, self._dialect.encoding)
 
     def _misfit(self, cells: Sequence[str]) -> Unreadable | None:
         if len(cells) == self._columns.width or not any(map(str.strip, cells)):
@@ -106,37 +152,43 @@ class CsvRows:
         del self._held[1:]
         self._damage = None
         self._reader = self._dialect.reader(self._texts())
-        return why
+        return self._whole(why)
 
     def _line_again(self, line: bytes) -> dict[str, Any] | Unreadable:
         """Read a swallowed line for itself: no record goes beyond its line here, or the cost would be quadratic."""
         self._held.append(line)
         if not line:
-            return LONG_LINE
+            return self._whole(LONG_LINE)
         try:
             cells = next(self._dialect.reader(iter((line.decode(self._dialect.encoding),))))
+            if len(cells) == self._columns.width:
+                return self._columns.row(cells)
         except UnicodeDecodeError as error:
-            return not_decodable(error)
+            return self._whole(not_decodable(error))
         except csv.Error as error:
-            return _no_csv(error)
-        if len(cells) == self._columns.width:
-            return self._columns.row(cells)
-        return self._misfit(cells) or {}
+            return self._whole(_no_csv(error))
+        except Refused as error:
+            return self._whole(Unreadable(rule=error.rule))
+        misfit = self._misfit(cells)
+        return self._whole(misfit) if misfit else {}
 
     def _texts(self) -> Iterator[str]:
         """The lines as text, held; ends early, in the middle of a record, when that costs too much to hold."""
         held, encoding, held_bytes = self._held, self._dialect.encoding, 0
-        for line in self._lines:
-            held.append(line)
-            held_bytes = 0 if len(held) == 1 else held_bytes + len(line) + _LINE_OVERHEAD_BYTES
-            if not line or held_bytes > LINE_CAP:
-                return
-            try:
-                text = line.decode(encoding)
-            except UnicodeDecodeError as error:
-                self._damage = not_decodable(error)
-                text = line.decode(encoding, "replace")
-            yield text
+        try:
+            for line in self._lines:
+                held.append(line)
+                held_bytes = 0 if len(held) == 1 else held_bytes + len(line) + _LINE_OVERHEAD_BYTES
+                if not line or held_bytes > LINE_CAP:
+                    return
+                try:
+                    text = line.decode(encoding)
+                except UnicodeDecodeError as error:
+                    self._damage = not_decodable(error)
+                    text = line.decode(encoding, "replace")
+                yield text
+        except (Damaged, OSError) as error:
+            self._failure = error  # raised at the end: the lines of an unfinished record are read again first
 
 
 def _no_csv(error: csv.Error) -> Unreadable:

@@ -5,15 +5,27 @@ from __future__ import annotations
 import json
 import os
 from codecs import BOM_UTF8
-from collections.abc import Iterator
-from io import BufferedReader
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any, Final
 
 import orjson
-from attrs import frozen
+from attrs import field, frozen
 
-from asyncimport.sources.lines import LONG_LINE, lines_of, not_decodable, opened, path_of
+from asyncimport.errors import ConfigError
+from asyncimport.records import Record
+from asyncimport.sources.cells import Refused
+from asyncimport.sources.encoding import fault_of, look
+from asyncimport.sources.input import Input, path_of
+from asyncimport.sources.json_keys import Keys, keys_of
+from asyncimport.sources.lines import LONG_LINE, not_decodable, with_text
+from asyncimport.sources.mapping import ColumnMapping
+from asyncimport.sources.origin import Origin, origin_of
+from asyncimport.sources.raw import Damaged, Interrupted
 from asyncimport.unreadable import Unreadable
+
+_UTF_8: Final = "utf-8"
+_REMEDY: Final = "JSON Lines are UTF-8, convert it from its own encoding"
 
 HUGE: Final = 2**63
 _LONG_DIGITS: Final = 19
@@ -22,49 +34,129 @@ LONG_INTEGER: Final = Unreadable(rule="holds a whole number beyond 64 bits: send
 
 @frozen(kw_only=True)
 class JsonlFile:
-    """A JSON Lines file as a source of records; each iteration opens it anew."""
+    """A JSON Lines file as a source of records; each iteration opens it anew.
+
+    Standard input and pipes (`origin.is_stream`) are iterated once.
+    """
 
     path: str
+    keys: Keys | None = field(default=None, repr=False)
+    origin: Origin = field(repr=False, eq=False)
+
+    @property
+    def size_bytes(self) -> int | None:
+        """The size of the file on the disk, packed or not, when it was named; None of a pipe."""
+        return self.origin.size_bytes
 
     def __iter__(self) -> JsonLines:
-        """Open the file; raises ConfigError when it can no longer be opened."""
-        return JsonLines(opened(self.path))
+        """Open the file.
+
+        Raises:
+            ConfigError: it can no longer be opened, or is a stream that was read already.
+        """
+        file = self.origin.opened()
+        return JsonLines(file) if self.keys is None else MappedJsonLines(file, self.keys)
 
 
 class JsonLines:
     """One reading of a JSON Lines file."""
 
-    __slots__ = ("_file", "_lines", "line_num")
+    __slots__ = ("_input", "_lines", "line_num")
 
-    def __init__(self, file: BufferedReader) -> None:
-        if file.peek(len(BOM_UTF8)).startswith(BOM_UTF8):
-            file.read(len(BOM_UTF8))
-        self._file = file
-        self._lines: Iterator[bytes] = lines_of(file)
+    def __init__(self, file: Input) -> None:
+        self._input = file
+        self._lines: Iterator[bytes] = file.lines()
         self.line_num = 0
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes taken from the disk or pipe so far, of a packed file the packed ones; for any thread."""
+        return self._input.bytes_read
 
     def __iter__(self) -> JsonLines:
         return self
 
     def __next__(self) -> Any:
-        for line in self._lines:
-            self.line_num += 1
-            try:
-                record = orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                if not line.isspace():
-                    return _unreadable(line, error)
-                continue
-            if type(record) is dict and _holds_huge(record.get("eventargs")) and _holds_long_integer(line):
-                return LONG_INTEGER
-            return record
+        """The next record.
+
+        Raises:
+            SourceError: the file cannot be read on, or `interrupt` was called; what was read before has been returned.
+        """
+        try:
+            for line in self._lines:
+                self.line_num += 1
+                try:
+                    record = orjson.loads(line)
+                except orjson.JSONDecodeError as error:
+                    if self.line_num == 1 and line.startswith(BOM_UTF8):
+                        return self._first(line.removeprefix(BOM_UTF8) or b"\n")
+                    if not line.isspace():
+                        return _unreadable(line, error)
+                    continue
+                if type(record) is dict and _holds_huge(record.get("eventargs")) and _holds_long_integer(line):
+                    return with_text(LONG_INTEGER, [line], _UTF_8)
+                return record
+        except (Damaged, OSError, Interrupted) as error:
+            failure: Exception = self._input.failed(error, self.line_num)
+        else:
+            failure = StopIteration()
         self.close()
-        raise StopIteration
+        raise failure
+
+    def _first(self, line: bytes) -> Any:
+        """Read the first line once more, without its BOM: looking for one in each line would cost something."""
+        self._lines = chain((line,), self._lines)
+        self.line_num = 0
+        return next(self)
+
+    def column_of(self, place: str) -> str | None:  # noqa: ARG002 -- a mapping alone can tell
+        """The key that filled a place of the record returned last; None without a mapping: the place names it."""
+        return None
+
+    def interrupt(self) -> None:
+        """Let a read that waits raise SourceError soon, and any further one; by any thread, may be repeated."""
+        self._input.interrupt()
 
     def close(self) -> None:
         """Close the file; the iteration is then at its end."""
         self._lines = iter(())
-        self._file.close()
+        self._input.close()
+
+
+class MappedJsonLines(JsonLines):
+    """One reading of a JSON Lines file under a mapping of its keys."""
+
+    __slots__ = ("_keys", "_line", "_record")
+
+    def __init__(self, file: Input, keys: Keys) -> None:
+        super().__init__(file)
+        self._keys = keys
+        self._line = b""
+        self._record: Mapping[str, Any] = {}
+        self._lines = self._kept(self._lines)
+
+    def _kept(self, lines: Iterator[bytes]) -> Iterator[bytes]:
+        for line in lines:
+            self._line = line
+            yield line
+
+    def __next__(self) -> Any:
+        """The next record, with wire names; `Unreadable` when the mapping refuses it."""
+        record = super().__next__()
+        self._record = record if type(record) is dict else {}
+        if type(record) is not dict:
+            return record
+        try:
+            row = self._keys.row(record)
+        except Refused as error:
+            return with_text(Unreadable(rule=error.rule), [self._line], _UTF_8)
+        if _holds_huge(row.get("eventargs")) and _holds_long_integer(self._line):
+            return with_text(LONG_INTEGER, [self._line], _UTF_8)
+        return row
+
+    def column_of(self, place: str) -> str | None:
+        """The key that filled a place (`sex`, `eventargs.c_price`) of the record returned last; None if none did."""
+        return self._keys.column_of(place, self._record)
 
 
 def _holds_huge(value: Any, depth: int = 128) -> bool:
@@ -92,20 +184,48 @@ def _unreadable(line: bytes, error: orjson.JSONDecodeError) -> Unreadable:
     try:
         line.decode()
     except UnicodeDecodeError as damage:
-        return not_decodable(damage)
-    return Unreadable(rule=f"is no JSON: {error.msg} at column {error.colno}")
+        return with_text(not_decodable(damage), [line], _UTF_8)
+    return with_text(Unreadable(rule=f"is no JSON: {error.msg} at column {error.colno}"), [line], _UTF_8)
 
 
-def read_jsonl(path: str | os.PathLike[str]) -> JsonlFile:
+def read_jsonl(
+    path: str | os.PathLike[str], *, record: type[Record] | None = None, mapping: ColumnMapping | None = None
+) -> JsonlFile:
     """Read records from a JSON Lines file: one object with wire or Python names a line, UTF-8 with or without BOM.
 
     Blank lines are skipped. A line that is no JSON, or no UTF-8, is yielded as `Unreadable`; JSON that is no object is
     yielded as it is, for admission to refuse. NaN and infinities are no JSON, and an integer beyond 64 bits is refused
     wherever it stands. As everywhere in JSON, the last of equal keys counts.
 
+    With a `mapping` of keys to the fields of `record`, an object in which two keys fill one field is `Unreadable` too.
+    The value of a custom field is then a text that holds values as a cell does, or a list of them.
+
+    Packed files, standard input, pipes and SourceError are as for `read_csv`.
+
     Raises:
-        ConfigError: at once, when the file cannot be opened or is no UTF-8 text file.
+        ConfigError: at once, when the file cannot be opened or is no UTF-8 text file; when a field of the mapping is
+            none, or `record` is not given with it.
     """
-    name = path_of(path)
-    opened(name).close()
-    return JsonlFile(path=name)
+    if mapping is not None and record is None:
+        raise ConfigError("a mapping needs the record whose fields it names, as in record=Event")
+    return jsonl_file_of(origin_of(path_of(path)), record, mapping)
+
+
+def jsonl_file_of(origin: Origin, record: type[Record] | None, mapping: ColumnMapping | None) -> JsonlFile:
+    """The same for what is open already.
+
+    Raises:
+        ConfigError: as `read_jsonl`.
+    """
+    try:
+        keys = None if mapping is None or record is None else keys_of(record, mapping)
+    except ConfigError as error:
+        fault: str | None = str(error)
+    else:
+        fault = None
+    if fault is None and not origin.is_stream:
+        with origin.first_lines() as lines:
+            fault = fault_of(look(lines), _UTF_8, _REMEDY)
+    if fault is not None:
+        raise ConfigError(f"{origin.name}: {fault}")
+    return JsonlFile(path=origin.path, keys=keys, origin=origin)

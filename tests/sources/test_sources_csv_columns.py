@@ -8,7 +8,8 @@ from asyncimport.errors import ConfigError
 from asyncimport.fields import Flag, Int64, ListOf, Text
 from asyncimport.records import Event, Record, UserProfile
 from asyncimport.shape import Requirement, wire
-from asyncimport.sources.csv_columns import columns_of, number_or_text
+from asyncimport.sources.cells import number_or_text
+from asyncimport.sources.csv_columns import columns_of
 
 
 @define(kw_only=True, repr=False)

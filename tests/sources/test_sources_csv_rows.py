@@ -119,10 +119,10 @@ def test_a_quote_broken_on_every_line_costs_little_time_and_memory(tmp_path: Pat
     first = next(rows)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    read_bytes = rows._file.tell()
+    read_bytes = rows.bytes_read
     last = [item for item in rows if not isinstance(item, Unreadable)]
     assert isinstance(first, Unreadable)
-    assert read_bytes < 0.6 * path.stat().st_size, "given up long before the end: 320,000 lines cost the cap"
+    assert read_bytes < 0.7 * path.stat().st_size, "given up long before the end: 320,000 lines cost the cap"
     assert last == [{"phone": "2", "realName": "b"}]
     assert peak_bytes < 4 * LINE_CAP
 
@@ -151,7 +151,7 @@ def test_closing_ends_the_iteration_and_may_be_repeated(tmp_path: Path) -> None:
 def test_the_end_of_the_file_closes_it_and_stays_the_end(tmp_path: Path) -> None:
     rows = rows_of(written(tmp_path, b"1,a\n"))
     assert len(list(rows)) == 1
-    assert rows._file.closed
+    assert rows._input.is_closed
     assert next(rows, "end") == "end"
 
 
@@ -165,7 +165,8 @@ def test_the_limit_of_the_csv_module_is_left_as_it_is(tmp_path: Path) -> None:
 def test_whatever_the_bytes_every_line_with_something_in_it_is_accounted_for(
     tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes]
 ) -> None:
-    path = written(tmp_path_factory.mktemp("csv"), b"".join(pieces))
+    # A line that decodes, or three that do not would tell of a wrong encoding at once.
+    path = written(tmp_path_factory.mktemp("csv"), "张,a\n".encode() + b"".join(pieces))
     lines = path.read_bytes().splitlines(keepends=True) if b"\r" not in b"".join(pieces) else None
     rows = rows_of(path)
     numbers: list[int] = []

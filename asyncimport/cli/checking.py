@@ -1,0 +1,97 @@
+"""One dry run as the command runs it: a screen on stderr, the report on stdout."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import orjson
+
+from asyncimport.check import Check, CheckReport, check_of
+from asyncimport.cli.errors import EXIT_INTERRUPTED, EXIT_REJECTED
+from asyncimport.cli.metered import Metered
+from asyncimport.cli.options import OutputOptions
+from asyncimport.cli.output import say
+from asyncimport.cli.screen import Screen, open_screen
+from asyncimport.cli.standing import Standing
+from asyncimport.clock import SystemClock
+from asyncimport.configs import Config
+from asyncimport.errors import SourceError
+from asyncimport.policy import DispatchPolicy
+from asyncimport.resources import Resource
+
+
+def run_check(resource: Resource, source: Metered, config: Config, output: OutputOptions) -> int:
+    """Check a file, print what is wrong with it, and return the exit code; Ctrl-C ends it with what was found so far.
+
+    Raises:
+        ConfigError: the file is not what it was when its header was read.
+        SourceError: the file broke off; what was found before is printed.
+    """
+    return asyncio.run(_check(resource, source, config, output))
+
+
+async def _check(resource: Resource, source: Metered, config: Config, output: OutputOptions) -> int:
+    check = check_of(resource, source, config, DispatchPolicy(), SystemClock())
+    screen = open_screen(quiet=output.quiet, color=output.color)
+    showing = asyncio.create_task(_keep_showing(check, screen, source), name="asyncimport-screen")
+    try:
+        with _stopped_by_ctrl_c(check):
+            await check.run()
+    except SourceError:
+        screen.close(None)
+        _show(check.report(), as_json=output.as_json)
+        raise
+    finally:
+        showing.cancel()
+        screen.close(None)
+    report = check.report()
+    _show(report, as_json=output.as_json)
+    if not report.source_ended:
+        return EXIT_INTERRUPTED
+    return EXIT_REJECTED if report.rejected else 0
+
+
+async def _keep_showing(check: Check, screen: Screen, source: Metered) -> None:
+    loop = asyncio.get_running_loop()
+    started_at = loop.time()
+    while True:
+        await asyncio.sleep(screen.every_s)
+        standing = Standing(
+            label=f"checking {check.resource.name}",
+            read=check.read,
+            accepted=check.read - check.rejected,
+            rejected=check.rejected,
+            unconfirmed=0,
+            unsent=0,
+            skipped=0,
+            in_flight=0,
+            retries=0,
+            elapsed_s=loop.time() - started_at,
+            bytes_read=source.bytes_read,
+            size_bytes=source.size_bytes,
+        )
+        screen.show(standing)
+
+
+@contextmanager
+def _stopped_by_ctrl_c(check: Check) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or no main thread: Ctrl-C cancels
+        loop.add_signal_handler(signal.SIGINT, check.stop)
+    try:
+        yield
+    finally:
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.remove_signal_handler(signal.SIGINT)
+
+
+def _show(report: CheckReport, *, as_json: bool) -> None:
+    if as_json:
+        say(orjson.dumps(report.to_dict()).decode())
+        return
+    say(str(report))
+    if report.first_record:
+        say(f"the first record as it would be sent:\n{report.first_record_shown()}")

@@ -1,0 +1,370 @@
+"""The options of the commands, in groups: what each takes, and the value of the package that a group comes to."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from attrs import frozen
+
+from asyncimport.cli.metered import Metered
+from asyncimport.configs import EventImportConfig, IdentifyWay, ImportMode, MatchingType, UserImportConfig
+from asyncimport.errors import ConfigError
+from asyncimport.options import RunOptions
+from asyncimport.policy import DispatchPolicy, Share
+from asyncimport.records import Event, UserProfile
+from asyncimport.sources import ColumnMapping, open_source
+
+_INPUT: Final = "Input"
+_IMPORT: Final = "What the platform is told"
+_RUN: Final = "The run"
+_OUTPUT: Final = "Output"
+#: A value of `--args` that stands for all columns which are neither fields nor named otherwise.
+ALL_OTHERS: Final = "*"
+_TYPED: Final = re.compile(r"(?P<column>.*):(?P<type>auto|text|number)")
+_CUSTOM: Final = re.compile(r"(?P<id>-?[0-9]*)(?::(?P<name>.*))?")
+
+
+class Format(StrEnum):
+    """How a file is written."""
+
+    CSV = "csv"
+    TSV = "tsv"
+    JSONL = "jsonl"
+
+
+class Empty(StrEnum):
+    """What an empty cell is."""
+
+    ABSENT = "absent"
+    KEEP = "keep"
+
+
+class Mode(StrEnum):
+    """How users are imported."""
+
+    FULL = "full"
+    PARTIAL = "partial"
+
+
+class Matching(StrEnum):
+    """How users are recognised."""
+
+    NONE = "none"
+    EXACT = "exact"
+    FUZZY = "fuzzy"
+
+
+class Way(StrEnum):
+    """The order of identities in fuzzy matching."""
+
+    UNIONID = "unionid-first"
+    USER_ID = "user-id-first"
+
+
+class Unknown(StrEnum):
+    """What becomes of a batch that was sent and not answered."""
+
+    RESEND = "resend"
+    PARK = "park"
+
+
+_MATCHING_TYPES: Final = {Matching.NONE: None, Matching.EXACT: MatchingType.EXACT, Matching.FUZZY: MatchingType.FUZZY}
+_WAYS: Final = {None: None, Way.UNIONID: IdentifyWay.UNIONID_FIRST, Way.USER_ID: IdentifyWay.USER_ID_FIRST}
+
+
+@frozen(kw_only=True)
+class InputOptions:
+    """The file, and how its columns become fields."""
+
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="CSV, TSV or JSON Lines, also gzipped; [bold]-[/bold] is standard input."),
+    ]
+    format: Annotated[
+        Format | None,
+        typer.Option("--format", rich_help_panel=_INPUT, help="How the file is written; by its name, when not given."),
+    ] = None
+    encoding: Annotated[
+        str, typer.Option("--encoding", rich_help_panel=_INPUT, help="Text encoding of CSV and TSV, such as gb18030.")
+    ] = "utf-8-sig"
+    delimiter: Annotated[
+        str | None,
+        typer.Option("--delimiter", rich_help_panel=_INPUT, help="What parts the cells; found when not given."),
+    ] = None
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map", metavar="COLUMN=FIELD", rich_help_panel=_INPUT, help="This column fills this field. Repeatable."
+        ),
+    ] = None
+    constants: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--const",
+            metavar="FIELD=VALUE",
+            rich_help_panel=_INPUT,
+            help="The field has this value in every record. Repeatable.",
+        ),
+    ] = None
+    custom: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--custom",
+            metavar="COLUMN=ID:NAME",
+            rich_help_panel=_INPUT,
+            help="This column is the custom field with this configId and configName; either may be left out. Repeatable.",
+        ),
+    ] = None
+    separator: Annotated[
+        str,
+        typer.Option(
+            "--separator", rich_help_panel=_INPUT, help="What parts several values in one cell of a custom field."
+        ),
+    ] = "|"
+    arguments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--args",
+            metavar="COLUMN,COLUMN",
+            rich_help_panel=_INPUT,
+            help="These columns go into eventargs, as in [bold]price:number,sku:text[/bold]; without a type, what is "
+            "plainly written as a number is one. [bold]'*'[/bold] takes all columns that are no fields. Repeatable.",
+        ),
+    ] = None
+    ignore_unknown: Annotated[
+        bool, typer.Option("--ignore-unknown", rich_help_panel=_INPUT, help="Leave out columns that are no fields.")
+    ] = False
+    empty: Annotated[
+        Empty,
+        typer.Option(
+            "--empty", rich_help_panel=_INPUT, help="An empty cell: the field is absent, or sent as empty text."
+        ),
+    ] = Empty.ABSENT
+
+    def source(self, record: type[UserProfile | Event]) -> Metered:
+        """The file as a source of such records.
+
+        Raises:
+            ConfigError: it cannot be read, or a column and the mapping do not fit.
+        """
+        source = open_source(
+            self.file,
+            record,
+            format=None if self.format is None else self.format.value,
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            mapping=self.mapping(),
+        )
+        return Metered(source)
+
+    def mapping(self) -> ColumnMapping | None:
+        """The mapping asked for; None when none is."""
+        columns = dict(_pair(text, "--map", "COLUMN=FIELD", last=True) for text in self.columns or ())
+        for text in self.custom or ():
+            column, field = _pair(text, "--custom", "COLUMN=ID:NAME", last=True)
+            if column in columns:
+                raise ConfigError(f"column {column[:40]!r} is mapped twice: leave one --map or --custom")
+            columns[column] = _custom_field(field)
+        constants = dict(_pair(text, "--const", "FIELD=VALUE", last=False) for text in self.constants or ())
+        _refuse_repeated("--map and --custom", len(columns), len(self.columns or ()) + len(self.custom or ()))
+        _refuse_repeated("--const", len(constants), len(self.constants or ()))
+        arguments, rest = self._arguments()
+        mapping = ColumnMapping(
+            columns=columns,
+            constants=constants,
+            arguments=arguments,
+            rest=rest,
+            empty=self.empty.value,
+            separator=self.separator,
+        )
+        return None if mapping == ColumnMapping() else mapping
+
+    def _arguments(self) -> tuple[dict[str, str], str]:
+        named = [name for text in self.arguments or () for name in text.split(",") if name]
+        typed = {}
+        for name in named:
+            found = _TYPED.fullmatch(name)
+            typed[found["column"] if found else name] = found["type"] if found else "auto"
+        takes_all = typed.pop(ALL_OTHERS, None) is not None
+        if takes_all and self.ignore_unknown:
+            raise ConfigError("--args '*' takes the columns that --ignore-unknown leaves out: give one of them")
+        return typed, "arguments" if takes_all else "ignore" if self.ignore_unknown else "refuse"
+
+
+def _pair(text: str, option: str, form: str, *, last: bool) -> tuple[str, str]:
+    """Both sides of an equals sign: the last one where the left side is a column of the user's, which may hold some."""
+    left, sign, right = text.rpartition("=") if last else text.partition("=")
+    if not (left and sign and right):
+        raise ConfigError(f"{option} {text[:60]!r} cannot be read: write it as {form}")
+    return left, right
+
+
+def _custom_field(text: str) -> str:
+    found = _CUSTOM.fullmatch(text)
+    if found is None or not (found["id"] or found["name"]):
+        raise ConfigError(f"--custom ...={text[:40]!r} cannot be read: write configId:configName, as in 12:Level")
+    return f"customFields.{found['id']}.{found['name'] or ''}"
+
+
+def _refuse_repeated(options: str, kept: int, given: int) -> None:
+    if kept != given:
+        raise ConfigError(f"{options}: the same name is given twice on the left: leave one of them")
+
+
+@frozen(kw_only=True)
+class UserOptions:
+    """publicParams of users."""
+
+    mode: Annotated[
+        Mode,
+        typer.Option(
+            "--mode",
+            rich_help_panel=_IMPORT,
+            help="Import mode. Required: the platform does not say what either does to fields that are absent.",
+        ),
+    ]
+    matching: Annotated[
+        Matching, typer.Option("--matching", rich_help_panel=_IMPORT, help="How users are recognised.")
+    ] = Matching.NONE
+    identify_way: Annotated[
+        Way | None,
+        typer.Option("--identify-way", rich_help_panel=_IMPORT, help="Order of identities; required with fuzzy."),
+    ] = None
+    accurate_match_type: Annotated[
+        str | None,
+        typer.Option(
+            "--accurate-match-type", rich_help_panel=_IMPORT, help="Kind of app for exact matching, such as gzh."
+        ),
+    ] = None
+    accurate_match_value: Annotated[
+        str | None,
+        typer.Option("--accurate-match-value", rich_help_panel=_IMPORT, help="Id of the app for exact matching."),
+    ] = None
+
+    def config(self) -> UserImportConfig:
+        """The config of the import.
+
+        Raises:
+            ConfigError: options that do not go together.
+        """
+        if self.matching is Matching.FUZZY and self.identify_way is None:
+            raise ConfigError("--matching fuzzy needs --identify-way unionid-first or user-id-first")
+        return UserImportConfig(
+            is_matching=self.matching is not Matching.NONE,
+            import_mode=ImportMode.FULL if self.mode is Mode.FULL else ImportMode.PARTIAL,
+            matching_type=_MATCHING_TYPES[self.matching],
+            identify_way=_WAYS[self.identify_way],
+            accurate_match_type=self.accurate_match_type,
+            accurate_match_value=self.accurate_match_value,
+        )
+
+
+@frozen(kw_only=True)
+class CheckedUserOptions(UserOptions):
+    """The same for a dry run: no record is judged by the mode, so it may be left out."""
+
+    mode: Annotated[
+        Mode, typer.Option("--mode", rich_help_panel=_IMPORT, help="Import mode; decides nothing in a dry run.")
+    ] = Mode.PARTIAL
+
+
+@frozen(kw_only=True)
+class EventOptions:
+    """publicParams of events."""
+
+    matching: Annotated[
+        Matching, typer.Option("--matching", rich_help_panel=_IMPORT, help="How users are recognised.")
+    ] = Matching.NONE
+
+    def config(self) -> EventImportConfig:
+        """The config of the import."""
+        is_matching = None if self.matching is Matching.NONE else True
+        return EventImportConfig(matching_type=_MATCHING_TYPES[self.matching], is_matching=is_matching)
+
+
+@frozen(kw_only=True)
+class RunChoices:
+    """How the import is carried out."""
+
+    rejects: Annotated[
+        Path | None,
+        typer.Option(
+            "--rejects",
+            metavar="FILE",
+            rich_help_panel=_RUN,
+            help="Write each rejected record with its reason to this new file (JSON Lines, mode 0600).",
+        ),
+    ] = None
+    max_rejected: Annotated[
+        str | None,
+        typer.Option(
+            "--max-rejected",
+            metavar="N|P%",
+            rich_help_panel=_RUN,
+            help="Stop when more records than that are rejected.",
+        ),
+    ] = None
+    deadline: Annotated[
+        float | None,
+        typer.Option("--deadline", metavar="SECONDS", rich_help_panel=_RUN, help="Stop by itself after this time."),
+    ] = None
+    on_unknown: Annotated[
+        Unknown,
+        typer.Option(
+            "--on-unknown",
+            rich_help_panel=_RUN,
+            help="What was sent and not answered: send it again, or leave it unconfirmed.",
+        ),
+    ] = Unknown.RESEND
+    max_in_flight: Annotated[
+        int | None, typer.Option("--max-in-flight", rich_help_panel=_RUN, help="Requests under way at the same time.")
+    ] = None
+
+    def options(self) -> RunOptions:
+        """The options of the run.
+
+        Raises:
+            ConfigError: a value that cannot work.
+        """
+        options = RunOptions(on_unknown=self.on_unknown.value)
+        if self.rejects is not None:
+            options["rejects"] = self.rejects
+        if self.max_rejected is not None:
+            options["max_rejected"] = _allowed(self.max_rejected)
+        if self.deadline is not None:
+            options["deadline"] = self.deadline
+        return options
+
+    def policy(self) -> DispatchPolicy:
+        """The policy of the client."""
+        return DispatchPolicy() if self.max_in_flight is None else DispatchPolicy(max_in_flight=self.max_in_flight)
+
+
+def _allowed(text: str) -> int | Share:
+    number = text.removesuffix("%")
+    try:
+        return Share(float(number) / 100) if number != text else int(number)
+    except ValueError:
+        raise ConfigError(f"--max-rejected takes a count or a share, as in 100 or 1%, got {text[:20]!r}") from None
+
+
+@frozen(kw_only=True)
+class OutputOptions:
+    """What is told, and how."""
+
+    as_json: Annotated[
+        bool, typer.Option("--json", rich_help_panel=_OUTPUT, help="Print the report as one JSON document.")
+    ] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel=_OUTPUT, help="No progress.")] = False
+    no_color: Annotated[
+        bool, typer.Option("--no-color", rich_help_panel=_OUTPUT, help="No color; NO_COLOR does the same.")
+    ] = False
+
+    @property
+    def color(self) -> bool | None:
+        """False when color is refused; None leaves it to the environment."""
+        return False if self.no_color else None

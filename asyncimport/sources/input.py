@@ -1,0 +1,173 @@
+"""A file or stream opened for reading: its lines, unpacked, and the errors of opening it and of reading on."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from io import BufferedReader, FileIO
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from asyncimport.errors import ConfigError, SourceError
+from asyncimport.sources.gunzip import GZIP_MAGIC, Gunzip
+from asyncimport.sources.lines import lines_of
+from asyncimport.sources.raw import START_BYTES, Damaged, Disk, Interrupted, Pipe, Raw
+
+#: The path that stands for standard input.
+STDIN: Final = "-"
+_STDIN_DESCRIPTOR: Final = 0
+_BUFFER_BYTES: Final = 2**18
+#: The first bytes of what is given by mistake, and what to do with it.
+_NO_TEXT: Final = {
+    GZIP_MAGIC: "is compressed by gzip twice: unpack it once",
+    b"\x28\xb5\x2f\xfd": "is compressed by zstd: unpack it first",
+    b"BZh": "is compressed by bzip2: unpack it first",
+    b"\xfd7zX": "is compressed by xz: unpack it first",
+    b"PK\x03\x04": "is a zip archive or an Excel workbook: unpack it, or save it as CSV UTF-8",
+    b"PAR1": "is a Parquet file: read it as such, or save it as CSV UTF-8",
+    b"\xff\xfe": "is UTF-16 text: save it as UTF-8",
+    b"\xfe\xff": "is UTF-16 text: save it as UTF-8",
+}
+
+
+class Input:
+    """One reading of a file or stream."""
+
+    def __init__(self, name: str, raw: Raw, size_bytes: int | None) -> None:
+        """Begin.
+
+        Raises:
+            ConfigError: it begins as no text does.
+        """
+        self.name = name
+        #: What is to be read, as it lies on the disk; None of a pipe.
+        self.size_bytes = size_bytes
+        self._raw = raw
+        self._file: BufferedReader = BufferedReader(raw, _BUFFER_BYTES)
+        fault = self._unpack()
+        if fault:
+            self.close()
+            raise ConfigError(f"{name} {fault}")
+        self._lines: Iterator[bytes] = lines_of(self._file)
+
+    def _unpack(self) -> str | None:
+        """See what it is, and unpack it; the words for what cannot be read."""
+        try:
+            if self._file.peek(START_BYTES).startswith(GZIP_MAGIC):
+                self._file = BufferedReader(Gunzip(self._file), _BUFFER_BYTES)
+            start = self._file.peek(START_BYTES)
+        except Damaged as error:
+            return f"cannot be read, {error}"
+        except OSError as error:
+            return f"cannot be read ({error.strerror}): check the path and its permissions"
+        return next((what for magic, what in _NO_TEXT.items() if start.startswith(magic)), None)
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes taken from the disk or pipe, of a packed file the packed ones; for any thread."""
+        return self._raw.bytes_read
+
+    @property
+    def is_closed(self) -> bool:
+        return self._file.closed
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines yet to come, as `lines_of`.
+
+        Raises:
+            Damaged, OSError: the file cannot be read on; the lines before have been given.
+            Interrupted: `interrupt` was called.
+        """
+        return self._lines
+
+    def give_back(self, lines: Sequence[bytes]) -> None:
+        """Let the lines that were just read come again."""
+        self._lines = chain(lines, self._lines)
+
+    def failed(self, error: Damaged | OSError | Interrupted, line: int) -> SourceError:
+        """The error for a reading that came to no end: `line` is the last that was read."""
+        match error:
+            case Damaged():
+                return SourceError(f"{self.name}: {error.what} after line {line:,}: {error.advice}")
+            case Interrupted():
+                return SourceError(f"{self.name}: the reading was interrupted after line {line:,}")
+            case _:
+                why = error.strerror or type(error).__name__
+                return SourceError(f"{self.name}: cannot be read on after line {line:,} ({why}): check the disk")
+
+    def interrupt(self) -> None:
+        """Let a read that waits, and any further one, raise `Interrupted`; at any time, by any thread, again."""
+        self._raw.interrupt()
+
+    def close(self) -> None:
+        """Close the file; a stream cannot be read on then. May be repeated."""
+        self._file.close()
+
+
+def path_of(path: str | os.PathLike[str]) -> str:
+    """The path as text.
+
+    Raises:
+        ConfigError: neither str nor os.PathLike[str].
+    """
+    if isinstance(path, str | os.PathLike):
+        name = os.fspath(path)
+        if isinstance(name, str):
+            return name
+    raise ConfigError(f"a file is given by its path, as str or os.PathLike[str], not by {type(path).__name__}")
+
+
+def name_of(path: str) -> str:
+    """The path as messages name it."""
+    return "standard input" if path == STDIN else path
+
+
+def is_stream(path: str) -> bool:
+    """Whether it can be read once only: standard input, a named pipe."""
+    try:
+        return path == STDIN or stat.S_ISFIFO(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def opened(path: str) -> Input:
+    """Open a file, a named pipe (which waits for its writer) or standard input.
+
+    Raises:
+        ConfigError: it cannot be opened, is none of these, or begins as no text does.
+    """
+    try:
+        if path == STDIN:
+            raw, size_bytes = _stdin()
+        else:
+            raw, size_bytes = _raw(path)
+    except FileNotFoundError:
+        fault = "does not exist: check the path"
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        fault = f"cannot be opened ({getattr(error, 'strerror', None) or error}): check the path and its permissions"
+    else:
+        return Input(name_of(path), raw, size_bytes)
+    raise ConfigError(f"{name_of(path)} {fault}")
+
+
+def _raw(path: str) -> tuple[Raw, int | None]:
+    status = Path(path).stat()
+    if stat.S_ISREG(status.st_mode):
+        return Disk(FileIO(path)), status.st_size
+    if stat.S_ISFIFO(status.st_mode):
+        return Pipe(os.open(path, os.O_RDONLY), is_ours=True), None
+    what = "is a directory" if stat.S_ISDIR(status.st_mode) else "is neither a regular file nor a pipe"
+    raise ConfigError(f"{path} {what}: give the path of one file")
+
+
+def _stdin() -> tuple[Raw, int | None]:
+    """Standard input, and what is left of a file that is redirected to it."""
+    status = os.fstat(_STDIN_DESCRIPTOR)
+    if stat.S_ISDIR(status.st_mode):
+        raise ConfigError("standard input is a directory: give it one file")
+    size_bytes = None
+    if stat.S_ISREG(status.st_mode):
+        size_bytes = max(0, status.st_size - os.lseek(_STDIN_DESCRIPTOR, 0, os.SEEK_CUR))
+    return Pipe(_STDIN_DESCRIPTOR, is_ours=False), size_bytes

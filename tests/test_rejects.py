@@ -1,0 +1,128 @@
+"""Rejected records as lines: whatever is wrong with a record, its line is JSON that a person can repair and send again."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncimport.batch import Positions
+from asyncimport.fields import At
+from asyncimport.outcome import Rejected
+from asyncimport.records import CustomField, Event, Identity, UserProfile
+from asyncimport.rejects import Lines, Rejection, json_of, not_kept
+from asyncimport.unreadable import Unreadable
+
+LINES = Lines(resource="users", run_id="0123456789abcdefghij")
+SETTLED_MS = 1_769_860_800_007
+
+
+class Broken(Mapping[str, Any]):
+    """A mapping that cannot be read."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise LookupError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["phone"])
+
+    def __len__(self) -> int:
+        return 1
+
+
+class Unsayable:
+    """A value that cannot even be made text."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def endless() -> list[Any]:
+    items: list[Any] = [1]
+    items += [items, items]
+    return items
+
+
+@pytest.mark.parametrize(
+    ("record", "kept"),
+    [
+        ({"thirdId": "1", "age": 7}, {"thirdId": "1", "age": 7}),
+        (UserProfile(third_id="1", sex="x"), {"thirdId": "1", "sex": "x"}),
+        (
+            UserProfile(custom_fields=[CustomField(config_id=1, values=["a"])]),
+            {"customFields": [{"configId": 1, "values": ["a"]}]},
+        ),
+        (
+            Event(identities=[Identity(identity_value="v", identity_type="phone")], event_key=""),
+            {"identities": [{"identityValue": "v", "identityType": "phone"}], "eventKey": ""},
+        ),
+        ({"a": math.nan, "b": -math.inf}, {"a": "nan", "b": "-inf"}),
+        ({"a": 2**70, 3: "b"}, {"a": str(2**70), "3": "b"}),
+        ({"a": 10**5000}, {"a": "<int>"}),
+        ({"a": "\ud800x"}, {"a": "\\ud800x"}),
+        ({"a": b"\xffx"}, {"a": "\\xffx"}),
+        ({"a": Decimal("1.5"), "b": datetime(2026, 1, 31, tzinfo=UTC)}, {"a": "1.5", "b": "2026-01-31T00:00:00+00:00"}),
+        ({"a": Unsayable()}, {"a": "<Unsayable>"}),
+        (Broken(), "<Broken>"),
+        ("no record", "no record"),
+        (None, None),
+        (Unreadable(rule="is no JSON: here", text='{"a": '), '{"a": '),
+        (Unreadable(rule="is no JSON: here"), None),
+    ],
+    ids=lambda value: "",
+)
+def test_a_record_is_kept_as_json_whatever_is_wrong_with_it(record: object, kept: object) -> None:
+    assert json.loads(json_of(record)) == kept
+
+
+def test_a_record_that_holds_itself_is_kept_in_bounds() -> None:
+    assert len(json_of({"a": endless()})) < 10_000_000
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text() | st.integers(), st.lists))
+def test_any_values_become_json(value: Any) -> None:
+    json.loads(json_of({"value": value}))
+
+
+def test_a_record_refused_here_is_one_line_with_its_place_and_reason() -> None:
+    problem = At("data[12]").key("sex").problem("x", "takes one of 男, 女")
+    outcome = Rejected(
+        positions=Positions.of([12]), reason=problem.reason, problems=(problem,), line=14, content=b'{"sex":"x"}'
+    )
+    (line,) = LINES.of(Rejection(outcome=outcome, body=b"", settled_ms=SETTLED_MS))
+    assert line.endswith(b"\n")
+    assert json.loads(line) == {
+        "record": {"sex": "x"},
+        "state": "rejected",
+        "reason": "sex: takes one of 男, 女",
+        "code": None,
+        "detail": "data[12].sex: got text; takes one of 男, 女",
+        "resource": "users",
+        "run_id": "0123456789abcdefghij",
+        "position": 12,
+        "line": 14,
+        "time": "2026-01-31T12:00:00.007Z",
+    }
+
+
+def test_a_batch_that_the_platform_refused_is_a_line_for_each_of_its_records_as_sent() -> None:
+    body = orjson.dumps({"publicParams": {"importMode": 2}, "data": [{"thirdId": "a"}, {"thirdId": "b"}]})
+    outcome = Rejected(positions=Positions.of([3, 7]), reason="refused: code 100999", code="100999", message="no")
+    lines = [json.loads(line) for line in LINES.of(Rejection(outcome=outcome, body=body, settled_ms=SETTLED_MS))]
+    assert [(line["position"], line["record"], line["code"]) for line in lines] == [
+        (3, {"thirdId": "a"}, "100999"),
+        (7, {"thirdId": "b"}, "100999"),
+    ]
+    assert {line["detail"] for line in lines} == {"no"}
+
+
+def test_nothing_of_a_record_is_kept_where_no_file_was_asked_for() -> None:
+    assert not_kept({"thirdId": "1"}) == b""
