@@ -1,9 +1,11 @@
-"""The command `asyncimport users` on a CSV file: `quiet`, or `live` with its lines on a terminal that is being read.
+"""The command `asyncimport users` on a CSV file, alone: `python -m benchmarks.command live --url URL --file FILE --records N`.
 
-Both run alone on a pseudo-terminal of 80 x 24, so that nothing but `--quiet` parts them, and are measured whole, from
-the start of the interpreter to its end.
+Prints one JSON line, a `Measurement`. `quiet` and `live` both run on a pseudo-terminal of 80 x 24 that is being read, so
+that nothing but `--quiet` parts them, and are measured whole, from the start of the interpreter to its end. Linux counts
+what a process had before it became a command to the command's peak memory: this one stays small, whoever starts it.
 """
 
+import argparse
 import json
 import os
 import pty
@@ -13,16 +15,14 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryFile
 from typing import IO, Final
 
-from attrs import frozen
+from attrs import asdict, frozen
 
-from benchmarks.meter import Measurement, mib_of, peak_rss_mib
-from benchmarks.server import Served
+from benchmarks.meter import Measurement, mib_of
 
 _ROOT: Final = Path(__file__).parent.parent
 _ENTRY: Final = "from asyncimport.cli import main; main()"
@@ -31,8 +31,8 @@ _EXTRA: Final = {"quiet": ("--quiet",), "live": ()}
 #: What a frame begins with: the cursor is hidden.
 _FRAME: Final = b"\x1b[?25l"
 _ROWS_COLUMNS: Final = (24, 80)
-#: A run takes some 15 s; this bounds one that hangs.
-_TIMEOUT_S: Final = 120.0
+#: A run takes some 15 s; this bounds one that hangs, before its caller gives up.
+_TIMEOUT_S: Final = 100.0
 
 
 @frozen
@@ -44,25 +44,16 @@ class Ended:
     written: bytes
 
 
-@contextmanager
-def commands(records: int, server: Served) -> Iterator[Callable[[str], Measurement]]:
-    """Make a file of so many users for the length of the block; what is given runs `quiet` or `live` on it.
+def measure(name: str, *, url: str, file: Path, records: int) -> Measurement:
+    """Import a file of so many users.
 
     Raises:
-        RuntimeError: the command failed, did not import every record, or cannot be measured from here.
+        RuntimeError: the command failed, did not import every record, or drew when it should not or not when it should.
     """
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "users.csv"
-        making = [sys.executable, "-m", "benchmarks.table", str(file), "--records", str(records)]
-        subprocess.run(making, cwd=_ROOT, timeout=_TIMEOUT_S, check=True)
-        yield lambda name: _measured(name, file, records, server)
-
-
-def _measured(name: str, file: Path, records: int, server: Served) -> Measurement:
     command = [sys.executable, "-c", _ENTRY, "users", str(file), "--mode", "partial", "--json", *_EXTRA[name]]
-    with (file.parent / "report.json").open("w+b") as stdout:
+    with TemporaryFile() as stdout:
         started_at = time.perf_counter()
-        ended = _on_terminal(command, _environment(server), stdout)
+        ended = _on_terminal(command, _environment(url), stdout)
         elapsed_s = time.perf_counter() - started_at
         stdout.seek(0)
         report = stdout.read()
@@ -76,28 +67,20 @@ def _measured(name: str, file: Path, records: int, server: Served) -> Measuremen
         records=records,
         cpu_us_per_record=(ended.cost.ru_utime + ended.cost.ru_stime) / records * 1e6,
         records_per_s=records / elapsed_s,
-        peak_rss_mib=_peak_rss_mib(ended.cost),
+        peak_rss_mib=mib_of(ended.cost.ru_maxrss),
         frames=frames,
     )
 
 
-def _environment(server: Served) -> dict[str, str]:
+def _environment(url: str) -> dict[str, str]:
     """Nothing of ours but where programs are: neither another token nor NO_COLOR shall change the run."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "C.UTF-8",
         "TERM": "xterm-256color",
-        "ASYNCIMPORT_BASE_URL": server.url,
+        "ASYNCIMPORT_BASE_URL": url,
         "ASYNCIMPORT_TOKEN": "benchmark",
     }
-
-
-def _peak_rss_mib(cost: resource.struct_rusage) -> float:
-    """Linux counts what the child had of its parent before it became the command: a floor under every reading."""
-    peak_mib, floor_mib = mib_of(cost.ru_maxrss), peak_rss_mib()
-    if peak_mib <= floor_mib:
-        raise RuntimeError(f"a peak of {peak_mib:.0f} MiB may be that of this process, which had {floor_mib:.0f}")
-    return peak_mib
 
 
 def _on_terminal(command: list[str], environment: dict[str, str], stdout: IO[bytes]) -> Ended:
@@ -140,3 +123,13 @@ def _read(terminal: int) -> Iterator[bytes]:
             return
         yield data
     raise TimeoutError(f"the command takes longer than {_TIMEOUT_S:.0f} s")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.command")
+    parser.add_argument("name", choices=_EXTRA)
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--file", type=Path, required=True)
+    parser.add_argument("--records", type=int, required=True)
+    given = parser.parse_args()
+    print(json.dumps(asdict(measure(given.name, url=given.url, file=given.file, records=given.records))))

@@ -9,16 +9,16 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from attrs import frozen
 
-from benchmarks.command import commands
 from benchmarks.meter import Measurement
 from benchmarks.server import Served, served
 
 _ROOT: Final = Path(__file__).parent.parent
-#: A contender takes about two seconds; this bounds one that hangs.
+#: A contender takes about two seconds, a command fifteen; this bounds one that hangs.
 _TIMEOUT_S: Final = 120
 WIDTH: Final = 8
 
@@ -52,22 +52,32 @@ class Row:
 
 @contextmanager
 def contenders(records: int, server: Served, *, heartbeat: bool = False) -> Iterator[Run]:
-    """What runs a contender of `contender.py`.
+    """What runs a contender of `contender.py`."""
+    given = ["--url", server.url, "--records", str(records), "--width", str(WIDTH), *["--heartbeat"] * heartbeat]
+    yield lambda name: Measurement(**json.loads(_printed("benchmarks.contender", name, *given)))
+
+
+@contextmanager
+def commands(records: int, server: Served) -> Iterator[Run]:
+    """What runs a command of `command.py`, on a file that is there for the length of the block."""
+    with TemporaryDirectory() as folder:
+        file = f"{folder}/users.csv"
+        _printed("benchmarks.table", file, "--records", str(records))
+        given = ["--url", server.url, "--file", file, "--records", str(records)]
+        yield lambda name: Measurement(**json.loads(_printed("benchmarks.command", name, *given)))
+
+
+def _printed(module: str, *arguments: str) -> str:
+    """What a module prints that runs in a fresh process.
 
     Raises:
         RuntimeError: it failed.
     """
-
-    def run(contender: str) -> Measurement:
-        command = [sys.executable, "-m", "benchmarks.contender", contender, "--url", server.url]
-        command += ["--records", str(records), "--width", str(WIDTH)]
-        command += ["--heartbeat"] * heartbeat
-        done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{contender} failed:\n{done.stderr}")
-        return Measurement(**json.loads(done.stdout))
-
-    yield run
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{module} {arguments[0]} failed:\n{done.stderr}")
+    return done.stdout
 
 
 @frozen(kw_only=True)

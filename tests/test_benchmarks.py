@@ -6,16 +6,16 @@ import os
 from functools import partial
 from pathlib import Path
 
+import canary
 import pytest
 from attrs import evolve
 
-import canary
 from asyncimport.sources import read_csv
 from benchmarks import questions, readme, records, table
 from benchmarks.meter import Measurement
-from benchmarks.questions import QUESTIONS, Answer, Question, Result, Spread, answer
+from benchmarks.questions import QUESTIONS, Answer, Question, Result, Spread, answer, commands
 from benchmarks.results import show
-from benchmarks.server import served
+from benchmarks.server import Served, served
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals and wait4")
 
@@ -51,11 +51,15 @@ def test_quiet_and_live_send_the_same_and_only_live_draws() -> None:
     assert quiet.peak_rss_mib.median > 0
 
 
+def test_the_peak_memory_is_that_of_the_command_and_not_of_who_measures_it() -> None:
+    ballast = b"x" * 200 * 2**20
+    quiet, live = answer(SMALL, rounds=1).results
+    assert max(quiet.peak_rss_mib.high, live.peak_rss_mib.high) < len(ballast) / 2**20
+
+
 def test_a_command_that_fails_is_told_with_what_it_wrote() -> None:
-    with served(0.0) as server:
-        pass  # nobody listens there any more; an unlucky neighbour would be no platform either
-    nothing = evolve(SMALL, records=0)
-    with nothing.runner(0, server) as run, canary.raises(RuntimeError, match="quiet ended with"):
+    nowhere = Served(99_999)
+    with commands(10, nowhere) as run, canary.raises(RuntimeError, match="quiet ended with 2:(.|\n)*the base URL"):
         run("quiet")
 
 

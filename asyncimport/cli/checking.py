@@ -92,6 +92,6 @@ def _show(report: CheckReport, *, as_json: bool) -> None:
     if as_json:
         say(orjson.dumps(report.to_dict()).decode())
         return
-    say(str(report))
+    say(str(report), is_prose=True)
     if report.first_record:
         say(f"the first record as it would be sent:\n{report.first_record_shown()}")

@@ -157,4 +157,7 @@ class _Interrupt:
 
 def show(report: ImportReport, *, as_json: bool) -> None:
     """The report on stdout."""
-    say(orjson.dumps(report.to_dict()).decode() if as_json else str(report))
+    if as_json:
+        say(orjson.dumps(report.to_dict()).decode())
+    else:
+        say(str(report), is_prose=True)

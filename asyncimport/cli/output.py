@@ -11,19 +11,32 @@ from typing import TextIO
 from attrs import define
 
 
-def say(text: str) -> None:
+def say(text: str, *, is_prose: bool = False) -> None:
     """A text and a line end on stdout. That its reader is gone, as after `| head`, is no failure.
+
+    Prose is folded between words at the edge of a terminal, and what follows is indented.
 
     Raises:
         OSError: it cannot be written for another reason, such as a full disk.
     """
     if sys.stdout is None:
         return
+    width = _width(sys.stdout) if is_prose else None
     try:
-        sys.stdout.write(f"{text}\n")
+        sys.stdout.write(f"{text if width is None else _folded(text, width)}\n")
         sys.stdout.flush()
     except BrokenPipeError:
         silence(sys.stdout)
+
+
+def _folded(text: str, width: int) -> str:
+    return "\n".join(part for line in text.splitlines() for part in _parts(line, width))
+
+
+def _parts(line: str, width: int) -> list[str]:
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    fold = textwrap.TextWrapper(width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return fold.wrap(line) or [""]
 
 
 def let_go() -> None:
