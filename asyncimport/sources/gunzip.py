@@ -3,46 +3,26 @@
 from __future__ import annotations
 
 import zlib
-from io import BufferedReader, RawIOBase
-from typing import TYPE_CHECKING, Final
+from io import BufferedReader
+from typing import Final
 
-from asyncimport.sources.raw import START_BYTES, Damaged
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from asyncimport.sources.raw import Damaged, Raw
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
-#: Packed bytes taken at once. A thousand times as much may be in them, so `readinto` asks for what its buffer holds.
+#: Packed bytes taken at once. A thousand times as much may be in them, so no more is unpacked than the buffer holds.
 _PIECE_BYTES: Final = 2**16
 #: zlib's number for gzip with header and checksum.
 _GZIP: Final = 31
 
 
-class Gunzip(RawIOBase):
-    """What a gzip file holds."""
+class Gunzip(Raw):
+    """What a gzip file holds. A read raises `Damaged` when the bytes are no gzip, or end within a member."""
 
     def __init__(self, packed: BufferedReader) -> None:
+        super().__init__()
         self._packed = packed
         self._member = zlib.decompressobj(_GZIP)
         self._ahead = b""
-        self._count = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """Unpack what is there; as `Raw.readinto`.
-
-        Raises:
-            Damaged: the bytes are no gzip, or end within a member.
-        """
-        view = memoryview(buffer)
-        count = taken = self._take(view)
-        while taken and self._count + count < START_BYTES and b"\n" not in view[:count].tobytes():
-            taken = self._take(view[count:])
-            count += taken
-        self._count += count
-        return count
 
     def _take(self, view: memoryview) -> int:
         while True:

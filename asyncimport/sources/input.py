@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterator, Sequence
 from io import BufferedReader, FileIO
 from itertools import chain
@@ -13,7 +14,8 @@ from typing import Final
 from asyncimport.errors import ConfigError, SourceError
 from asyncimport.sources.gunzip import GZIP_MAGIC, Gunzip
 from asyncimport.sources.lines import lines_of
-from asyncimport.sources.raw import START_BYTES, Damaged, Disk, Interrupted, Pipe, Raw
+from asyncimport.sources.pipe import Pipe
+from asyncimport.sources.raw import START_BYTES, Damaged, Interrupted
 
 #: The path that stands for standard input.
 STDIN: Final = "-"
@@ -35,7 +37,7 @@ _NO_TEXT: Final = {
 class Input:
     """One reading of a file or stream."""
 
-    def __init__(self, name: str, raw: Raw, size_bytes: int | None) -> None:
+    def __init__(self, name: str, raw: FileIO | Pipe, size_bytes: int | None) -> None:
         """Begin.
 
         Raises:
@@ -44,7 +46,10 @@ class Input:
         self.name = name
         #: What is to be read, as it lies on the disk; None of a pipe.
         self.size_bytes = size_bytes
+        #: A FileIO itself, no class of ours: BufferedReader then checks whether it is closed at no cost in each line.
         self._raw = raw
+        self._lock = threading.Lock()
+        self._bytes_read = 0
         self._file: BufferedReader = BufferedReader(raw, _BUFFER_BYTES)
         fault = self._unpack()
         if fault:
@@ -67,7 +72,10 @@ class Input:
     @property
     def bytes_read(self) -> int:
         """Bytes taken from the disk or pipe, of a packed file the packed ones; for any thread."""
-        return self._raw.bytes_read
+        with self._lock:  # a descriptor that is closed meanwhile may be that of another file
+            if isinstance(self._raw, Pipe):
+                return self._raw.bytes_read
+            return self._bytes_read if self._raw.closed else self._raw.tell()
 
     @property
     def is_closed(self) -> bool:
@@ -98,12 +106,19 @@ class Input:
                 return SourceError(f"{self.name}: cannot be read on after line {line:,} ({why}): check the disk")
 
     def interrupt(self) -> None:
-        """Let a read that waits, and any further one, raise `Interrupted`; at any time, by any thread, again."""
-        self._raw.interrupt()
+        """Let a read that waits for a pipe, and any further one, raise `Interrupted`; at any time, by any thread, again.
+
+        A file on a disk lets nobody wait, and is read on.
+        """
+        if isinstance(self._raw, Pipe):
+            self._raw.interrupt()
 
     def close(self) -> None:
         """Close the file; a stream cannot be read on then. May be repeated."""
-        self._file.close()
+        read_bytes = self.bytes_read
+        with self._lock:
+            self._bytes_read = read_bytes
+            self._file.close()
 
 
 def path_of(path: str | os.PathLike[str]) -> str:
@@ -139,10 +154,7 @@ def opened(path: str) -> Input:
         ConfigError: it cannot be opened, is none of these, or begins as no text does.
     """
     try:
-        if path == STDIN:
-            raw, size_bytes = _stdin()
-        else:
-            raw, size_bytes = _raw(path)
+        raw, size_bytes = _stdin() if path == STDIN else _raw(path)
     except FileNotFoundError:
         fault = "does not exist: check the path"
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
@@ -152,17 +164,17 @@ def opened(path: str) -> Input:
     raise ConfigError(f"{name_of(path)} {fault}")
 
 
-def _raw(path: str) -> tuple[Raw, int | None]:
+def _raw(path: str) -> tuple[FileIO | Pipe, int | None]:
     status = Path(path).stat()
     if stat.S_ISREG(status.st_mode):
-        return Disk(FileIO(path)), status.st_size
+        return FileIO(path), status.st_size
     if stat.S_ISFIFO(status.st_mode):
         return Pipe(os.open(path, os.O_RDONLY), is_ours=True), None
     what = "is a directory" if stat.S_ISDIR(status.st_mode) else "is neither a regular file nor a pipe"
     raise ConfigError(f"{path} {what}: give the path of one file")
 
 
-def _stdin() -> tuple[Raw, int | None]:
+def _stdin() -> tuple[FileIO | Pipe, int | None]:
     """Standard input, and what is left of a file that is redirected to it."""
     status = os.fstat(_STDIN_DESCRIPTOR)
     if stat.S_ISDIR(status.st_mode):

@@ -11,7 +11,8 @@ import pytest
 from asyncimport.errors import ConfigError, SourceError
 from asyncimport.records import UserProfile
 from asyncimport.sources import open_source, read_csv, read_jsonl
-from asyncimport.sources.raw import Disk, Interrupted, Pipe
+from asyncimport.sources.pipe import Pipe
+from asyncimport.sources.raw import Interrupted
 
 
 @pytest.fixture
@@ -108,16 +109,13 @@ def test_a_record_of_several_lines_is_not_made_unreadable_by_an_interruption(pip
     timer.join()
 
 
-def test_a_file_on_a_disk_can_be_interrupted_between_its_reads(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"12345678")
-    raw = Disk(FileIO(path))
-    assert raw.readinto(bytearray(5)) == 5
-    raw.interrupt()
-    with canary.raises(Interrupted):
-        raw.readinto(bytearray(5))
-    assert raw.bytes_read == 5
-    raw.close()
+def test_a_file_on_a_disk_lets_nobody_wait_and_is_read_on(tmp_path: Path) -> None:
+    path = tmp_path / "users.csv"
+    path.write_bytes(b"phone\n1\n")
+    rows = iter(read_csv(path))
+    rows.interrupt()
+    assert list(rows) == [{"phone": "1"}]
+    rows.interrupt()
 
 
 def test_closing_leaves_a_descriptor_of_others_open(pipe: tuple[str, FileIO]) -> None:
@@ -125,6 +123,18 @@ def test_closing_leaves_a_descriptor_of_others_open(pipe: tuple[str, FileIO]) ->
     descriptor = os.open(path, os.O_RDONLY)
     Pipe(descriptor, is_ours=False).close()
     os.close(descriptor)
+
+
+def test_an_end_of_a_terminal_stays_the_end() -> None:
+    ours, theirs = os.openpty()
+    raw = Pipe(theirs, is_ours=True)
+    os.write(ours, b"phone\n\x04")  # Ctrl-D
+    assert raw.readinto(bytearray(10)) == 6
+    assert raw.readinto(bytearray(10)) == 0
+    os.write(ours, b"more\n")
+    assert raw.readinto(bytearray(10)) == 0
+    raw.close()
+    os.close(ours)
 
 
 def test_an_end_stays_the_end(pipe: tuple[str, FileIO]) -> None:
