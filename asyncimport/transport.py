@@ -125,7 +125,9 @@ def translate(error: BaseException, *, was_sent: bool, idle_s: float | None) -> 
             number = getattr(error, "errno", None)
             status = getattr(error, "status", None) if fault is Fault.PROXY else None
             detail = (
-                type(error).__name__ + (f", {os.strerror(number)}" if isinstance(number, int) and number > 0 else "") + (f", HTTP {status}" if status else "")
+                type(error).__name__
+                + (f", {os.strerror(number)}" if isinstance(number, int) and number > 0 else "")
+                + (f", HTTP {status}" if status else "")
             )
             lost = isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError | aiohttp.ClientOSError)
             stale = lost and idle_s is not None and idle_s >= STALE_S

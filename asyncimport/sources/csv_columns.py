@@ -176,6 +176,12 @@ def _check_names(names: Sequence[str], shape: Shape, rules: ColumnMapping) -> No
             columns = ", ".join(names[:_SHOWN_COLUMNS]) + (", ..." if len(names) > _SHOWN_COLUMNS else "")
             hint = f"did you mean {quoted(near)}?" if near else f"it has {columns}"
             raise ConfigError(f"it has no column {quoted(column)} to be mapped: {hint}")
+    unknown = [name for name in names if name and name not in mapped and name.partition(".")[0] not in shape.by_name]
+    if len(unknown) > 1 and rules.rest == "refuse":
+        told = ", ".join(map(quoted, unknown[:_SHOWN_COLUMNS])) + (", ..." if len(unknown) > _SHOWN_COLUMNS else "")
+        raise ConfigError(
+            f"columns {told} are no fields of {shape.record.__name__}: map them to fields, or ignore them"
+        )
 
 
 def _target(name: str, index: int, shape: Shape, rules: ColumnMapping) -> Target | None:
@@ -192,6 +198,12 @@ def _target(name: str, index: int, shape: Shape, rules: ColumnMapping) -> Target
             return argument_of(name, shape)
     if not name:
         raise ConfigError(f"column {index + 1} has no name: name it or remove it")
+    if name.partition(".")[0] not in shape.by_name:
+        near = near_miss(name, shape.by_name)
+        hint = f"did you mean {near}? Else map it" if near else "map it"
+        raise ConfigError(
+            f"column {quoted(name)} is no field of {shape.record.__name__}: {hint} to a field, or ignore it"
+        )
     return target_of(name, shape, f"column {quoted(name)}")
 
 
