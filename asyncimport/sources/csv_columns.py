@@ -200,10 +200,10 @@ def _target(name: str, index: int, shape: Shape, rules: ColumnMapping) -> Target
         raise ConfigError(f"column {index + 1} has no name: name it or remove it")
     if name.partition(".")[0] not in shape.by_name:
         near = near_miss(name, shape.by_name)
-        hint = f"did you mean {near}? Else map it" if near else "map it"
-        raise ConfigError(
-            f"column {quoted(name)} is no field of {shape.record.__name__}: {hint} to a field, or ignore it"
+        hint = (
+            f"did you mean {near}? Else map it to a field" if near else f"it takes {known_forms(shape)}; map it to one"
         )
+        raise ConfigError(f"column {quoted(name)} is no field of {shape.record.__name__}: {hint}, or ignore it")
     return target_of(name, shape, f"column {quoted(name)}")
 
 

@@ -30,6 +30,11 @@ def people(folder: Path, rows: int = 3, header: str = "thirdId,realName") -> str
     ("header", "arguments", "told"),
     [
         ("thirdId,fone", [], "column 'fone' is no field of UserProfile: did you mean phone?"),
+        (
+            "thirdId,Name,City",
+            [],
+            "columns 'Name', 'City' are no fields of UserProfile: map them to fields, or ignore them",
+        ),
         ("thirdId,third_id", [], "columns 'thirdId' and 'third_id' fill the same field: remove one"),
         ("thirdId,x", ["--map", "y=phone"], "'y'"),
         ("thirdId,x", ["--map", "x"], "--map 'x' cannot be read: write it as COLUMN=FIELD"),
