@@ -396,6 +396,53 @@ async def test_a_source_left_behind_was_not_read_to_its_end() -> None:
     release.set()
 
 
+class Pipe:
+    """A source whose pull waits until somebody writes, or interrupts it."""
+
+    def __init__(self, *, ends: bool = False) -> None:
+        self.wakes = threading.Event()
+        self.pulled = threading.Event()
+        self.interrupts = 0
+        self._ends = ends
+
+    def __iter__(self) -> Pipe:
+        return self
+
+    def __next__(self) -> str:
+        self.pulled.set()
+        assert self.wakes.wait(30)
+        if self._ends:
+            raise StopIteration
+        raise Broken
+
+    def interrupt(self) -> None:
+        self.interrupts += 1
+        self.wakes.set()
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["raises", "looks like the end"])
+async def test_a_pull_that_waits_for_a_pipe_ends_with_the_run(ends: bool) -> None:
+    pipe = Pipe(ends=ends)
+    reader = open_reader(pipe)
+    pulling = asyncio.create_task(reader.pull(None))
+    await asyncio.to_thread(pipe.pulled.wait, 30)
+    assert await reader.aclose() is None  # and not 5 s later, left behind
+    assert await pulling == []
+    assert pipe.interrupts >= 1
+    assert not reader.is_exhausted
+    assert reader.error is None
+
+
+async def test_a_source_that_has_ended_is_not_interrupted() -> None:
+    pipe = Pipe(ends=True)
+    pipe.wakes.set()
+    reader = open_reader(pipe)
+    await drained(reader)
+    await reader.aclose()
+    assert pipe.interrupts == 0
+    assert reader.is_exhausted
+
+
 class Preempted(ThreadReader):
     """Its thread is held up where the scheduler may hold it: after it found a hop full, before it says so."""
 
