@@ -100,7 +100,7 @@ async def run_demo(*, color: bool | None = None) -> int:
     is_watched = is_terminal(sys.stderr)
     if not is_watched:
         tell(sentence)
-    say(orjson.dumps(document).decode())
+    say(orjson.dumps(_totals(document) if is_terminal(sys.stdout) else document).decode())
     if is_watched:  # the last thing to read
         tell(sentence)
     return 0 if document["agree"] else 1
@@ -174,6 +174,15 @@ def example(name: str) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise ConfigError(f"the example {name} is not there: make it with `python examples/make_examples.py` in a checkout")
+
+
+def _totals(document: dict[str, Any]) -> dict[str, Any]:
+    """The document without its parts, which a person has just read as reports."""
+    sums = {
+        side: {name: value for name, value in document[side].items() if not isinstance(value, dict)}
+        for side in ("report", "ledger")
+    }
+    return sums | {"agree": document["agree"]}
 
 
 def _summed(parts: dict[str, dict[str, Any]], names: tuple[str, ...]) -> dict[str, Any]:
