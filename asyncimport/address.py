@@ -48,6 +48,8 @@ def read_address(base_url: str, endpoints: Mapping[str, str] | None, *, allow_in
     Raises:
         ConfigError: anything but https (http to loopback, or when allowed), or a path that is more than a path.
     """
+    if base_url == "":
+        raise ConfigError("no base URL: set base_url= or ASYNCIMPORT_BASE_URL")
     match = _URL.fullmatch(base_url) if isinstance(base_url, str) else None
     if match is None or ".." in base_url or not _is_port(match[3]) or not _is_host(match[2]):
         raise ConfigError(

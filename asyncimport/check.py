@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import secrets
 from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import attrs
@@ -28,6 +29,8 @@ EXAMPLES: Final = 5
 #: Positions of one kind that the readable form lists.
 _LISTED: Final = 10
 _MAX_SHOWN_CHARS: Final = 2_000
+#: Places that are turned into JSON at once: some 400 KB.
+_PLACES_AT_ONCE: Final = 10_000
 
 
 @frozen(kw_only=True)
@@ -72,9 +75,23 @@ class ErrorGroup:
 
     def to_dict(self) -> dict[str, Any]:
         """Every field as plain JSON values."""
+        return self._described() | {"positions": self.positions.tolist(), "lines": self.lines.tolist()}
+
+    def json_parts(self) -> Iterator[bytes]:
+        """What `orjson.dumps` makes of `to_dict()`, in pieces of at most `_PLACES_AT_ONCE` places."""
+        yield orjson.dumps(self._described()).removesuffix(b"}")
+        for name, places in (("positions", self.positions), ("lines", self.lines)):
+            yield f',"{name}":['.encode()
+            for first in range(0, len(places), _PLACES_AT_ONCE):
+                piece = orjson.dumps(places[first : first + _PLACES_AT_ONCE].tolist())[1:-1]
+                yield b"," + piece if first else piece
+            yield b"]"
+        yield b"}"
+
+    def _described(self) -> dict[str, Any]:
+        """All but the places, in plain JSON values."""
         examples = [attrs.asdict(example) for example in self.examples]
-        places = {"positions": self.positions.tolist(), "lines": self.lines.tolist()}
-        return {"reason": self.reason, "column": self.column, "count": self.count, "examples": examples} | places
+        return {"reason": self.reason, "column": self.column, "count": self.count, "examples": examples}
 
     def __str__(self) -> str:
         shown = [f"  {self.count:,} x {self.reason}", *(f"      {example}" for example in self.examples)]
@@ -124,6 +141,18 @@ class CheckReport:
         plain["errors"] = [group.to_dict() for group in self.errors]
         plain["first_record"] = orjson.loads(self.first_record) if self.first_record else None
         return plain | {"ok": self.ok}
+
+    def json_parts(self) -> Iterator[builtins.bytes]:
+        """What `orjson.dumps` makes of `to_dict()`, piece by piece: a million errors need no memory for their places.
+
+        Each piece is whole in UTF-8, and joined they are one document.
+        """
+        head, brackets, tail = orjson.dumps(attrs.evolve(self, errors=()).to_dict()).rpartition(b"[]")
+        yield head + brackets[:1]
+        for number, group in enumerate(self.errors):
+            yield b"," if number else b""
+            yield from group.json_parts()
+        yield brackets[1:] + tail
 
     def __str__(self) -> str:
         good, size = (

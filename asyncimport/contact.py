@@ -66,6 +66,6 @@ class Contact:
         if verdict.reason == Fault.TOKEN.name.lower():
             return ConfigError(f"no token could be had in {tried_s:,.0f} s; last: {verdict.detail}")
         return ConfigError(
-            f"{self.host} has never answered as the platform does, in {tried_s:,.0f} s; last: {verdict.detail}. "
+            f"{self.host} has never answered as the platform does, in {tried_s:,.1f} s; last: {verdict.detail}. "
             "Check the base URL, the network and the certificate"
         )

@@ -23,6 +23,7 @@ from asyncimport.errors import ConfigError
 from asyncimport.outcome import Rejected
 from asyncimport.records import Record
 from asyncimport.sources.inline import Inline
+from asyncimport.sources.interruptible import Interruptible
 
 
 class Admits(Protocol):
@@ -351,11 +352,10 @@ class ThreadReader(Reader):
         self._has_ended |= self._loop is None
 
     def _interrupt(self) -> None:
-        """Let a pull that waits for a pipe end, where the iterator knows how: `interrupt()`, from any thread."""
-        interrupt = getattr(self._iterator, "interrupt", None)
-        if interrupt is not None and not self._has_ended:
+        """Let a pull that waits for a pipe end, where the iterator knows how."""
+        if isinstance(self._iterator, Interruptible) and not self._has_ended:
             self._is_interrupted = True
-            interrupt()
+            self._iterator.interrupt()
 
 
 def close_iterator(iterator: Any) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from attrs import define, frozen
@@ -24,6 +24,9 @@ from asyncimport.outcome import Rejected
 from asyncimport.records import Record
 from asyncimport.shape import shape_of
 from asyncimport.unreadable import Unreadable
+
+#: What an outcome and its problems take in memory besides the record (measured, CPython 3.11: 4.5 KB with one problem).
+_OUTCOME_BYTES: Final = 5_000
 
 
 def not_kept(_record: object) -> bytes:
@@ -96,7 +99,7 @@ class Rejection:
     @property
     def size(self) -> int:
         """Bytes it holds in memory, about."""
-        return len(self.body) + len(self.outcome.content)
+        return len(self.body) + len(self.outcome.content) + _OUTCOME_BYTES
 
 
 @frozen(kw_only=True)

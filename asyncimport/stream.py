@@ -14,13 +14,13 @@ from asyncimport.admission import neighbours
 from asyncimport.batch import Positions
 from asyncimport.clock import Bell, Clock
 from asyncimport.dispatcher import Dispatcher
-from asyncimport.errors import AsyncImportError, SourceError, StateError, TooManyRejected
+from asyncimport.errors import AsyncImportError, JournalError, SourceError, StateError, TooManyRejected
 from asyncimport.observer import Notifier, RunEnded, RunStarted, SourceAbandoned
 from asyncimport.options import Options
 from asyncimport.outcome import BatchOutcome, ImportReport, Rejected, Tally, Unsent
 from asyncimport.policy import allowed_rejections
 from asyncimport.rejects import Rejection
-from asyncimport.rejects_file import RejectsFile
+from asyncimport.rejects_file import PATIENCE_S, RejectsFile
 from asyncimport.stages import Stages
 from asyncimport.window import Window
 
@@ -98,6 +98,11 @@ class OutcomeStream:
         return self._running().tally.report(self._running().clock.now())
 
     @property
+    def failure(self) -> Exception | None:
+        """What ended the import, once it has ended and while nobody was told: after leaving by an exception of one's own."""
+        return self._failure
+
+    @property
     def in_flight(self) -> int:
         """Requests of this import that are under way now."""
         return 0 if self._parts is None else self._parts.dispatcher.in_flight
@@ -148,6 +153,8 @@ class OutcomeStream:
         """Read and start nothing more; let what is in flight finish within `drain_s`. The first reason stays."""
         if self._failure is None:
             self._failure = failure
+        elif isinstance(failure, JournalError):
+            self._failure.add_note(f"{failure}")  # that lines are missing must be told beside whatever came first
         if self._is_stopping or self._final is not None:
             return
         self._is_stopping = True
@@ -194,21 +201,22 @@ class OutcomeStream:
                 self.stop()
 
     async def _wind_up(self, parts: Parts) -> None:
+        rejects_until = parts.clock.now() + PATIENCE_S
         try:
             waited_s = await parts.stages.reader.aclose()
             if waited_s is not None:
                 self._is_source_left = True
                 parts.notify(SourceAbandoned(waited_s=waited_s))
         finally:
-            await self._close_books(parts)
+            await self._close_books(parts, rejects_until)
 
-    async def _close_books(self, parts: Parts) -> None:
+    async def _close_books(self, parts: Parts, rejects_until: float) -> None:
         """Settle whatever is left, put the rejects on the disk, and fix the report, whatever is cancelled meanwhile."""
         parts.dispatcher.abandon()
         self._settle_unsent(parts)
         try:
             if parts.rejects is not None:
-                await parts.rejects.aclose()
+                await parts.rejects.aclose(rejects_until)
         finally:
             self._conclude(parts)
 
@@ -301,7 +309,7 @@ class OutcomeStream:
                     task.cancel()
                 cancelled = error
         if self._final is None:  # cancelled before its first step
-            await self._close_books(self._running())
+            await self._wind_up(self._running())
         if not task.cancelled() and task.exception() is not None:
             self._failure = self._failure or _as_failure(task.exception())
         if cancelled is not None:

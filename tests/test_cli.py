@@ -90,7 +90,7 @@ async def test_matching_is_set_as_asked(tmp_path: Path, matching: list[str], exp
         (["users", "{folder}/users.xlsx", "--mode", "full"], ".xlsx is not known"),
         (["events", "{users}"], "names no field of Event"),
         (["users", "{users}", "--mode", "full", "--base-url", "ftp://x"], "the base URL must look like"),
-        (["users", "{users}", "--mode", "full", "--token-file", "nowhere"], "token file nowhere"),
+        (["users", "{users}", "--mode", "full", "--token-file", "nowhere"], "--token-file names no file"),
         (["emulate", "--port", "99999"], "Invalid value"),
         (["emulate", "--faults", "{users}"], "the fault file is no JSON"),
     ],

@@ -16,6 +16,7 @@ from asyncimport.errors import ConfigError
 from asyncimport.reader import FIRST_HOP, HOP, ListReader, LoopReader, Reader, TaskReader, ThreadReader, reader_for
 from asyncimport.records import UserProfile
 from asyncimport.sources import inline
+from asyncimport.sources.interruptible import Interruptible
 
 AHEAD = 2 * HOP
 
@@ -396,7 +397,7 @@ async def test_a_source_left_behind_was_not_read_to_its_end() -> None:
     release.set()
 
 
-class Pipe:
+class Pipe(Interruptible):
     """A source whose pull waits until somebody writes, or interrupts it."""
 
     def __init__(self, *, ends: bool = False) -> None:
@@ -431,6 +432,45 @@ async def test_a_pull_that_waits_for_a_pipe_ends_with_the_run(ends: bool) -> Non
     assert pipe.interrupts >= 1
     assert not reader.is_exhausted
     assert reader.error is None
+
+
+async def test_a_stop_that_comes_before_the_source_was_opened_interrupts_it_too() -> None:
+    class Slow(Pipe):
+        opening, opened = threading.Event(), threading.Event()
+
+        def __iter__(self) -> Pipe:
+            self.opening.set()
+            assert self.opened.wait(30)
+            return self
+
+    pipe = Slow()
+    reader = open_reader(pipe)
+    pulling = asyncio.create_task(reader.pull(None))
+    await asyncio.to_thread(pipe.opening.wait, 30)
+    reader.stop()
+    pipe.opened.set()
+    assert await reader.aclose() is None
+    assert await pulling == []
+    assert pipe.interrupts == 1
+
+
+async def test_an_iterator_of_a_users_own_is_not_interrupted() -> None:
+    class Theirs:
+        interrupts = 0
+
+        def __iter__(self) -> Iterator[int]:
+            return self
+
+        def __next__(self) -> int:
+            return 1
+
+        def interrupt(self) -> None:
+            Theirs.interrupts += 1
+
+    reader = open_reader(Theirs())
+    assert await reader.pull(None)
+    await reader.aclose()
+    assert Theirs.interrupts == 0
 
 
 async def test_a_source_that_has_ended_is_not_interrupted() -> None:

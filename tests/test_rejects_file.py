@@ -9,8 +9,10 @@ import resource
 import stat
 import sys
 import textwrap
+import threading
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import canary
 import pytest
@@ -23,9 +25,16 @@ from asyncimport import (
     ImportClient,
     ImportMode,
     ImportReport,
+    JournalError,
+    Rejected,
+    TooManyRejected,
     UserImportConfig,
     UserProfile,
 )
+from asyncimport.batch import Positions
+from asyncimport.clock import SystemClock
+from asyncimport.rejects import Lines, Rejection
+from asyncimport.rejects_file import MAX_PENDING_BYTES, RejectsFile
 from asyncimport.sources import read_csv
 
 CONFIG = UserImportConfig(is_matching=False, import_mode=ImportMode.PARTIAL)
@@ -130,10 +139,143 @@ async def test_a_cancelled_run_still_has_its_lines(tmp_path: Path) -> None:
     assert len(lines_of(tmp_path / "rejects")) == 2
 
 
-async def test_many_rejects_are_all_written_and_the_run_waits_for_the_disk(tmp_path: Path) -> None:
+async def test_many_rejects_are_all_written(tmp_path: Path) -> None:
     source = ({"thirdId": 7, "realName": "x" * 1000} for _ in range(30_000))
     report = await imported(source, tmp_path / "rejects")
     assert report.rejected == len(lines_of(tmp_path / "rejects")) == 30_000
+
+
+class Held:
+    """Lines that a disk does not take until it is let."""
+
+    def __init__(self) -> None:
+        self.is_free = threading.Event()
+        self.asked = threading.Event()
+
+    def of(self, rejection: Rejection) -> Iterator[bytes]:
+        self.asked.set()
+        assert self.is_free.wait(30)
+        yield b"line\n"
+
+
+def rejection(size: int = 0) -> Rejection:
+    outcome = Rejected(positions=Positions.of([0]), reason="r")
+    return Rejection(outcome=outcome, body=b" " * size, settled_ms=0)
+
+
+async def test_the_run_waits_while_the_disk_holds_much(tmp_path: Path) -> None:
+    held, failures = Held(), list[Exception]()
+    file = RejectsFile(tmp_path / "rejects", cast("Lines", held), SystemClock(), failures.append)
+    few = MAX_PENDING_BYTES // rejection().size
+    for _ in range(few):
+        file.put(rejection())
+    await file.room()  # there is some
+    file.put(rejection())
+    waiting = asyncio.create_task(file.room())
+    await asyncio.to_thread(held.asked.wait, 30)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    held.is_free.set()
+    await waiting
+    await file.aclose(SystemClock().now() + 30)
+    assert failures == []
+    assert (tmp_path / "rejects").read_bytes() == b"line\n" * (few + 1)
+
+
+async def test_a_small_record_counts_for_what_its_outcome_takes(tmp_path: Path) -> None:
+    assert rejection().size > 4_000  # else a million bad rows of 40 bytes would fill the memory
+
+
+async def test_a_disk_that_takes_nothing_ends_the_wait_and_is_told(tmp_path: Path) -> None:
+    held, failures = Held(), list[Exception]()
+    file = RejectsFile(tmp_path / "rejects", cast("Lines", held), SystemClock(), failures.append)
+    file.put(rejection())
+    await file.aclose(0.0)
+    assert [type(failure) for failure in failures] == [JournalError]
+    assert "lines of it are missing" in str(failures[0])
+    held.is_free.set()
+
+
+async def test_a_defect_in_a_line_ends_the_run_too(tmp_path: Path) -> None:
+    class Broken:
+        def of(self, rejection: Rejection) -> Iterator[bytes]:
+            raise LookupError
+
+    failures = list[Exception]()
+    file = RejectsFile(tmp_path / "rejects", cast("Lines", Broken()), SystemClock(), failures.append)
+    file.put(rejection())
+    await file.aclose(SystemClock().now() + 30)
+    assert "cannot be written (LookupError)" in str(failures[0])
+
+
+def test_a_disk_that_wakes_after_the_loop_has_gone_harms_nobody(tmp_path: Path) -> None:
+    held = Held()
+
+    async def main() -> None:
+        file = RejectsFile(tmp_path / "rejects", cast("Lines", held), SystemClock(), lambda _: None)
+        file.put(rejection())
+        await file.aclose(0.0)
+
+    asyncio.run(main())
+    (thread,) = [each for each in threading.enumerate() if each.name == "asyncimport-rejects"]
+    held.is_free.set()
+    thread.join(30)
+    assert not thread.is_alive()  # and no exception in it, which would be a warning, and warnings are errors
+
+
+async def test_an_empty_file_is_left_when_another_has_taken_its_place(tmp_path: Path) -> None:
+    file = RejectsFile(tmp_path / "rejects", Lines(resource="users", run_id="r"), SystemClock(), lambda _: None)
+    (tmp_path / "rejects").unlink()
+    (tmp_path / "rejects").write_text("somebody else's", encoding="utf-8")
+    await file.aclose(SystemClock().now() + 30)
+    assert (tmp_path / "rejects").read_text(encoding="utf-8") == "somebody else's"
+
+
+async def left_early(client: ImportClient, source: Any, path: Path) -> ImportReport:
+    async with client.stream(USERS, source, CONFIG, rejects=path) as outcomes:
+        async for _ in outcomes:
+            break
+    return outcomes.report
+
+
+async def stopped(client: ImportClient, source: Any, path: Path) -> ImportReport:
+    return await client.run(USERS, source, CONFIG, rejects=path, deadline=0.2)
+
+
+async def refused(client: ImportClient, source: Any, path: Path) -> ImportReport:
+    with canary.raises(TooManyRejected) as caught:
+        await client.run(USERS, source, CONFIG, rejects=path, max_rejected=10)
+    assert isinstance(caught.value.report, ImportReport)
+    return caught.value.report
+
+
+@pytest.mark.parametrize("end", [left_early, stopped, refused])
+async def test_every_rejected_record_has_its_line_however_a_run_ends(tmp_path: Path, end: Any) -> None:
+    async def source() -> AsyncIterator[dict[str, Any]]:
+        for n in range(100_000):
+            yield BAD if n % 3 else {"thirdId": str(n)}
+            await asyncio.sleep(0)
+
+    policy = DispatchPolicy(batch_size=10, max_in_flight=2)
+    transport = ScriptedTransport(otherwise=envelope("100999"), delay_s=0.05)
+    async with client_of(transport, policy=policy) as client:
+        report = await end(client, source(), tmp_path / "rejects")
+    assert report.rejected > 0
+    positions = [line["position"] for line in lines_of(tmp_path / "rejects")]
+    assert len(positions) == len(set(positions)) == report.rejected
+
+
+async def test_a_failing_file_is_noted_on_what_ended_the_run_first(tmp_path: Path) -> None:
+    transport = ScriptedTransport()
+    async with client_of(transport) as client:
+        outcomes = client.stream(USERS, [BAD] * 20, CONFIG, rejects=tmp_path / "rejects", max_rejected=5)
+        with canary.raises(TooManyRejected) as caught:
+            async with outcomes:
+                outcomes.stop(TooManyRejected("first"))
+                outcomes.stop(JournalError("the rejects file cannot be written"))
+                async for _ in outcomes:
+                    pass
+    assert caught.value.__notes__ == ["the rejects file cannot be written"]
 
 
 FULL_DISK = textwrap.dedent(

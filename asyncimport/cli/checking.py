@@ -7,13 +7,11 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-import orjson
-
 from asyncimport.check import Check, CheckReport, check_of
 from asyncimport.cli.errors import EXIT_INTERRUPTED, EXIT_REJECTED
 from asyncimport.cli.metered import Metered
 from asyncimport.cli.options import OutputOptions
-from asyncimport.cli.output import say
+from asyncimport.cli.output import say, say_pieces
 from asyncimport.cli.screen import Screen, open_screen
 from asyncimport.cli.standing import Standing
 from asyncimport.clock import SystemClock
@@ -49,6 +47,8 @@ async def _check(resource: Resource, source: Metered, config: Config, output: Ou
         screen.close(None)
     report = check.report()
     _show(report, as_json=output.as_json)
+    if report.read:
+        source.warn()
     if not report.source_ended:
         return EXIT_INTERRUPTED
     return EXIT_REJECTED if report.rejected else 0
@@ -72,6 +72,7 @@ async def _keep_showing(check: Check, screen: Screen, source: Metered) -> None:
             elapsed_s=loop.time() - started_at,
             bytes_read=source.bytes_read,
             size_bytes=source.size_bytes,
+            is_check=True,
         )
         screen.show(standing)
 
@@ -90,7 +91,7 @@ def _stopped_by_ctrl_c(check: Check) -> Iterator[None]:
 
 def _show(report: CheckReport, *, as_json: bool) -> None:
     if as_json:
-        say(orjson.dumps(report.to_dict()).decode())
+        say_pieces(part.decode() for part in report.json_parts())
         return
     say(str(report), is_prose=True)
     if report.first_record:

@@ -103,15 +103,15 @@ class ConnectionOptions:
         ),
     ] = False
 
-    def client(self, policy: DispatchPolicy, observer: Observer) -> ImportClient:
-        """A client for this platform.
+    def client(self, policy: DispatchPolicy, observer: Observer, *, may_ask: bool) -> ImportClient:
+        """A client for this platform; `may_ask` says whether a person may be asked for a token or secret.
 
         Raises:
             ConfigError: an address or credentials that cannot work, or none.
         """
         from asyncimport.client import ImportClient  # noqa: PLC0415 -- aiohttp, which no help needs
 
-        credentials = self.credentials()
+        credentials = self.credentials(may_ask=may_ask)
         return ImportClient(
             self.base_url,
             token=credentials.token,
@@ -122,7 +122,7 @@ class ConnectionOptions:
             observer=observer,
         )
 
-    def credentials(self) -> Credentials:
+    def credentials(self, *, may_ask: bool) -> Credentials:
         """What was given, else what the environment has, else what a person types.
 
         Raises:
@@ -143,37 +143,41 @@ class ConnectionOptions:
             _warn("--token", "ASYNCIMPORT_TOKEN or --token-file")
             return Credentials(token=self.token, origin="--token")
         if self.token_file is not None:
-            return Credentials(token=_content(self.token_file, "token"), origin=f"--token-file {self.token_file}")
-        if given:
-            return self._app()
-        if _is_in_environment() or not _can_ask():
+            return Credentials(
+                token=_content(self.token_file, "token-file", "token"), origin=f"--token-file {self.token_file}"
+            )
+        can_ask = may_ask and _is_watched()
+        environment = os.environ.get
+        if given or (environment("ASYNCIMPORT_APP_ID") and not environment("ASYNCIMPORT_TOKEN")):
+            return self._app(can_ask=can_ask)
+        if environment("ASYNCIMPORT_TOKEN") or not can_ask:
             return Credentials()
         return Credentials(token=_asked("Token of the platform (not shown): "), origin="the prompt")
 
-    def _app(self) -> Credentials:
+    def _app(self, *, can_ask: bool) -> Credentials:
         from asyncimport.credentials import AppCredentials  # noqa: PLC0415 -- reaches aiohttp, which no help needs
 
         app_id = self.app_id or os.environ.get("ASYNCIMPORT_APP_ID")
         if not app_id:
             raise ConfigError("an app's secret is given without its id: give --app-id or set ASYNCIMPORT_APP_ID")
         return Credentials(
-            app=AppCredentials(app_id=app_id, app_secret=self._secret()),
+            app=AppCredentials(app_id=app_id, app_secret=self._secret(can_ask=can_ask)),
             origin="--app-id" if self.app_id else "ASYNCIMPORT_APP_ID",
         )
 
-    def _secret(self) -> str:
+    def _secret(self, *, can_ask: bool) -> str:
         if self.app_secret is not None and self.app_secret_file is not None:
             raise ConfigError("--app-secret and --app-secret-file are given: give one of them")
         if self.app_secret is not None:
             _warn("--app-secret", "ASYNCIMPORT_APP_SECRET or --app-secret-file")
             return self.app_secret
         if self.app_secret_file is not None:
-            return _content(self.app_secret_file, "secret")
+            return _content(self.app_secret_file, "app-secret-file", "secret")
         if found := os.environ.get("ASYNCIMPORT_APP_SECRET"):
             return found
-        if _can_ask():
+        if can_ask:
             return _asked("Secret of the app (not shown): ")
-        raise ConfigError("--app-id needs the app's secret: give --app-secret-file or set ASYNCIMPORT_APP_SECRET")
+        raise ConfigError("an app's id needs its secret: give --app-secret-file or set ASYNCIMPORT_APP_SECRET")
 
     def http(self) -> HttpOptions:
         """How the network is reached.
@@ -203,6 +207,8 @@ class ConnectionOptions:
             ConfigError: no NAME=PATH.
         """
         pairs = [text.partition("=") for text in self.endpoints or ()]
+        if len({name for name, _, _ in pairs}) < len(pairs):
+            raise ConfigError("--endpoint: the same name is given twice: leave one of them")
         if not all(name and path for name, _, path in pairs):
             raise ConfigError("--endpoint cannot be read: write it as NAME=PATH, as in users=/audience/info/batchAdd")
         return {name: path for name, _, path in pairs}
@@ -212,15 +218,7 @@ def _warn(option: str, better: str) -> None:
     tell(f"warning: others can read {option} in the list of processes: use {better}")
 
 
-def _is_in_environment() -> bool:
-    environment = os.environ.get
-    return bool(
-        environment("ASYNCIMPORT_TOKEN")
-        or (environment("ASYNCIMPORT_APP_ID") and environment("ASYNCIMPORT_APP_SECRET"))
-    )
-
-
-def _can_ask() -> bool:
+def _is_watched() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
 
 
@@ -228,16 +226,21 @@ def _asked(prompt: str) -> str:
     try:
         return getpass.getpass(prompt, sys.stderr).strip()
     except EOFError:
-        raise ConfigError("nothing was typed") from None
+        fault = "nothing was typed"
+    except UnicodeDecodeError:
+        fault = "what was typed is no text"
+    raise ConfigError(fault)
 
 
-def _content(file: Path, what: str) -> str:
+def _content(file: Path, option: str, what: str) -> str:
     """The one word that a file holds, without blanks around it."""
     try:
         with file.open(encoding="ascii") as opened:
             if os.fstat(opened.fileno()).st_mode & _OTHERS and stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
                 tell(f"warning: others can read {file}: chmod 600 {file}")
             return opened.read(_MAX_FILE_BYTES).strip()
+    except FileNotFoundError:  # not quoted: it may be the token itself, given by mistake
+        raise ConfigError(f"--{option} names no file: it takes the path of a file that holds the {what}") from None
     except OSError as error:
         fault = error.strerror or type(error).__name__
     except UnicodeDecodeError:

@@ -117,9 +117,11 @@ async def _import_both(
         (EVENTS, Metered(events), EventImportConfig()),
     ):
         outcomes = client.stream(resource, source, config)
-        is_interrupted = await follow(outcomes, screen, source)
+        ending = await follow(outcomes, screen, source)
         show(outcomes.report, as_json=False)
-        if is_interrupted:
+        if ending.failure is not None:
+            raise ending.failure
+        if ending.is_interrupted:
             return None
         reports[resource.name] = outcomes.report
     return reports

@@ -8,7 +8,8 @@ import sys
 from contextlib import aclosing
 
 from asyncimport.cli.connecting import ConnectionOptions, Credentials
-from asyncimport.cli.doctor import examine, exit_code, render
+from asyncimport.cli.doctor import examine
+from asyncimport.cli.finding import exit_code, render
 from asyncimport.cli.output import is_terminal, say
 
 
@@ -19,7 +20,7 @@ def run_doctor(connection: ConnectionOptions, *, no_color: bool, timeout_s: floa
         ConfigError: credentials or a file of certificates that cannot be read.
     """
     is_colored = is_terminal(sys.stdout) and not no_color and not os.environ.get("NO_COLOR")
-    given = connection.credentials()  # before the event loop runs: it would keep Ctrl-C from a prompt
+    given = connection.credentials(may_ask=True)  # before the event loop runs: it would keep Ctrl-C from a prompt
     return asyncio.run(_examine(connection, given, is_colored=is_colored, timeout_s=timeout_s))
 
 

@@ -3,8 +3,11 @@
 versions ─▶ address ─▶ name ─▶ connection ─▶ TLS ─▶ credentials ─▶ token call ─▶ users ─▶ events
 
 The import paths prove the token with an empty `data`: no record, so nothing to import. What the platform answers to that
-is not documented (?); an envelope that does not complain about the token means that it was taken. With an app id and
-secret a new token is asked for; whether that ends the app's older ones is not documented either (?).
+is not documented (?), nor whether it looks at the token first or has other codes for a bad one (?). So an answer that
+does not complain about the token is held against a control: the same request, once, with a token that cannot be good.
+Only where that one is refused the other was taken; where it is not, nothing is known. A token that is refused by itself
+needs no control, and none is sent. With an app id and secret a new token is asked for; whether that ends the app's older
+ones is not documented either (?).
 """
 
 from __future__ import annotations
@@ -15,20 +18,18 @@ import platform
 import re
 import socket
 import ssl
-import textwrap
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
-from enum import Enum
 from importlib import metadata
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import orjson
-from attrs import frozen
 
 from asyncimport.address import Address, read_address
 from asyncimport.attempt import MISCONFIGURED, Attempt, Fault, NoAnswer
+from asyncimport.cli.finding import Finding, State
 from asyncimport.clock import SystemClock
 from asyncimport.configs import Config, EventImportConfig, ImportMode, UserImportConfig
 from asyncimport.credentials import AppCredentials, Grant, Token, credentials_of
@@ -43,7 +44,6 @@ from asyncimport.transport import AiohttpTransport, HttpOptions
 from asyncimport.verdict import Happened, Verdict, judge
 from asyncimport.version import __version__
 
-COLUMNS: Final = 80
 #: A certificate that ends sooner gets a word of advice: authorities renew theirs a month ahead.
 FEW_DAYS: Final = 14
 #: Between the first attempts at two addresses of one name (RFC 8305, section 5; aiohttp's own value too).
@@ -65,55 +65,10 @@ _PATH_ADVICE: Final = "check host and path of the base URL; something before the
 _NETWORK_ADVICE: Final = "whether this network works or needs a proxy or a VPN"
 _LATER_ADVICE: Final = "wait a few minutes, then run doctor again"
 _TOKEN_ADVICE: Final = "get a new token (one lives 2 hours), or give the app's id and secret"  # noqa: S105 -- words about a token
+_PROOF_ADVICE: Final = "an import of a few records will tell"
+#: The control, a token that cannot be good: no platform gives out one that reads like this.
+_CONTROL: Final = Grant(token=Secret("asyncimport-doctor-control", "control"), generation=0)
 _APP_ID, _APP_SECRET = "ASYNCIMPORT_APP_ID", "ASYNCIMPORT_APP_SECRET"
-
-
-class State(Enum):
-    """How a step went; the value is the mark before its line."""
-
-    GOOD = "ok"
-    #: It cannot be said now.
-    UNKNOWN = "?"
-    #: Bad, and for the user to change.
-    BAD = "BAD"
-    #: Bad: no answer came, or one that tells of a fault on the other side.
-    UNANSWERED = "NO"
-
-
-_LOOKS: Final = {State.GOOD: (0, 32), State.UNKNOWN: (0, 33), State.BAD: (2, 31), State.UNANSWERED: (3, 31)}
-
-
-@frozen(kw_only=True)
-class Finding:
-    """What was looked at, how it went, what was said of it; what to do, always when it is not good. No secret in any."""
-
-    what: str
-    state: State
-    said: str
-    advice: str = ""
-
-
-def exit_code(findings: Iterable[Finding]) -> int:
-    """0 when nothing is bad, 2 when the user must change something, 3 when no answer came; the highest applies."""
-    return max((_LOOKS[finding.state][0] for finding in findings), default=0)
-
-
-def render(finding: Finding, *, color: bool) -> str:
-    """Mark, what, said; below it the advice, indented. Folded at 80 columns; ANSI colors only when asked."""
-    mark = f"{finding.state.value:>3}"
-    indent = " " * len(f"{mark}  {'':<13}")
-    lines = _folded(finding.said, f"{mark}  {finding.what:<13}", indent)
-    if finding.advice:
-        lines += _folded(finding.advice, f"{indent}-> ", f"{indent}   ")
-    if color:
-        lines[0] = f"\x1b[{_LOOKS[finding.state][1]}m{mark}\x1b[0m" + lines[0][len(mark) :]
-    return "\n".join(lines)
-
-
-def _folded(text: str, first: str, other: str) -> list[str]:
-    fold = textwrap.TextWrapper(COLUMNS, first, other, break_long_words=False, break_on_hyphens=False)
-    lines = fold.wrap(re.sub(r" (?=\d)", "\xa0", text))  # a number stays with the word before it
-    return [line.replace("\xa0", " ") for line in lines]
 
 
 def _good(what: str, said: str, advice: str = "") -> Finding:
@@ -326,14 +281,16 @@ def certificate(peer: Mapping[str, Any], version: str, now_s: float) -> Finding:
 async def _prove(
     address: Address, token: Token | AppCredentials, http: HttpOptions, timeout_s: float
 ) -> AsyncGenerator[Finding, None]:
-    """Have a token where one must be had, then post nothing to each import path."""
+    """Have a token where one must be had, then post nothing to each import path, and once with the control."""
     policy = DispatchPolicy(timeouts=Timeouts(connect_s=timeout_s, read_s=timeout_s, attempt_s=timeout_s))
     transport, notify = AiohttpTransport(http), Notifier(None)
+    through = shown(f" through the proxy {urlsplit(http.proxy).hostname}") if http.proxy else ""
     session = SessionManager(address, token, policy=policy, transport=transport, clock=SystemClock(), notify=notify)
     try:
         grant, finding = await _grant(session, has_app=isinstance(token, AppCredentials))
         if finding is not None:
             yield finding
+        control: Verdict | None = None
         for resource, config in _IMPORTS:
             if grant is None:
                 return
@@ -341,7 +298,12 @@ async def _prove(
             attempt = await session.post(resource, body, grant, policy.timeouts)
             verdict = judge(attempt, policy)
             words = shown(verdict.message, secret=grant.token)  # the body is no secret
-            yield _proof(resource.name, shown(address.url_of(resource)), attempt, verdict, words)
+            detail = verdict.detail + (f": {words}" if words else "")
+            if _is_uncomplaining(verdict):
+                control = control or judge(await session.post(resource, body, _CONTROL, policy.timeouts), policy)
+                yield _held_against(control, resource.name, verdict, detail)
+            else:
+                yield _proof(resource.name, shown(address.url_of(resource)) + through, attempt, verdict, detail)
             is_the_same = verdict.is_renewable or not (verdict.is_contact or verdict.is_misconfigured)
             if is_the_same or isinstance(attempt, NoAnswer):
                 return  # the other path could say nothing else, perhaps after as long a wait
@@ -364,9 +326,24 @@ async def _grant(session: SessionManager, *, has_app: bool) -> tuple[Grant | Non
     return None, _bad("token call", said, f"{_LATER_ADVICE}; if it stays so, {_PATH_ADVICE}", state)
 
 
-def _proof(name: str, url: str, attempt: Attempt, verdict: Verdict, words: str) -> Finding:
-    """What the answer to an empty import tells of the token and the path; `words` are the platform's own."""
-    detail = verdict.detail + (f": {words}" if words else "")
+def _is_uncomplaining(verdict: Verdict) -> bool:
+    """Whether the platform answered, and said nothing against the token."""
+    return verdict.is_contact and verdict.happened in (Happened.ACCEPTED, Happened.REFUSED)
+
+
+def _held_against(control: Verdict, name: str, verdict: Verdict, detail: str) -> Finding:
+    """What an answer without complaint, told in `detail`, says of the token beside the answer to the control."""
+    if control.happened is Happened.AUTH:
+        return _good(name, f"the token was taken ({detail}); one that cannot be good is refused ({control.detail})")
+    if _is_uncomplaining(control) and control.detail == verdict.detail:
+        said = f"this address takes a token that cannot be good as well, so nothing is known of yours ({detail})"
+        return _bad(name, said, _PROOF_ADVICE, State.UNKNOWN)
+    said = f"nothing is known of the token ({detail}): one that cannot be good got no refusal ({control.detail})"
+    return _bad(name, said, f"run doctor again; if it stays so, {_PROOF_ADVICE}", State.UNKNOWN)
+
+
+def _proof(name: str, url: str, attempt: Attempt, verdict: Verdict, detail: str) -> Finding:
+    """What any other answer to an empty import tells of the token and the path; `detail` holds the platform's words."""
     if isinstance(attempt, NoAnswer):
         state = State.BAD if verdict.is_misconfigured else State.UNANSWERED
         advice = _CA_ADVICE if attempt.fault is Fault.CERTIFICATE else f"check {_NETWORK_ADVICE}"
@@ -379,10 +356,6 @@ def _proof(name: str, url: str, attempt: Attempt, verdict: Verdict, words: str) 
             return _bad(name, f"the platform denies this token access ({detail})", "check the app's permissions there")
         case Happened.THROTTLED:
             return _bad(name, f"the platform asks for fewer requests ({detail})", _LATER_ADVICE, State.UNKNOWN)
-        case Happened.ACCEPTED:
-            return _good(name, f"the token is good: an empty import was accepted ({verdict.detail})")
-        case Happened.REFUSED if verdict.is_contact:
-            return _good(name, f"the token was taken; the empty import itself was answered {detail}")
     if verdict.reason == "redirected":
         said = f"{url} answered {detail}, a redirect; none is followed, since the token would go along"
         return _bad(name, said, "give the platform's final address as the base URL")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -39,12 +40,15 @@ async def run_emulator(
 ) -> int:
     """Serve until Ctrl-C or SIGTERM, show what arrives, and return the exit code: 130 or 143.
 
+    Without a token it accepts the one of ASYNCIMPORT_TOKEN, which is never printed; without either it makes one up.
+
     Cancellation: the emulator is closed.
 
     Raises:
         ConfigError: the fault file is wrong, or the port is taken.
     """
     ending = _Ending()
+    token = token or os.environ.get("ASYNCIMPORT_TOKEN") or None
     served = _Served(quiet=quiet, color=color, has_token=token is not None)
     try:
         with ending.caught():
@@ -117,15 +121,14 @@ class _Served:
         except* (FaultFileError, OSError) as group:
             fault = group.exceptions[0]
         if fault is not None:
-            raise ConfigError(f"the emulator cannot start: {fault}")
+            raise ConfigError(f"the emulator cannot start: {_why(fault, port)}")
 
     def _begin(self, platform: Emulator) -> None:
         self._platform = platform
         announce(platform)
         stream: TextIO | None = sys.stderr
-        if "ASYNCIMPORT_TOKEN" not in os.environ:
-            known = "" if self.has_token else f" ASYNCIMPORT_TOKEN={platform.token}"
-            tell(f"export ASYNCIMPORT_BASE_URL={platform.url}{known}")
+        made_up = "" if self.has_token else f" ASYNCIMPORT_TOKEN={platform.token}"
+        tell(f"export ASYNCIMPORT_BASE_URL={platform.url}{made_up}")
         if not self.quiet and stream is not None and can_draw(stream):
             self._region = Region(stream, color=self.color)
 
@@ -157,6 +160,18 @@ class _Served:
         if self._platform is not None and not self.quiet:
             totals = Arrivals(ledger=self._platform.ledger).standing(0.0).totals()
             tell("\n  ".join(["the emulator has ended", *(totals or ["no request arrived"])]))
+
+
+def _why(fault: Exception, port: int) -> str:
+    """Why it cannot start, and what to do; asyncio's own words of a port hold its number twice and an errno."""
+    if not isinstance(fault, OSError):
+        return f"{fault}"
+    why = fault.strerror if fault.errno is None else os.strerror(fault.errno)
+    if fault.filename is not None:
+        return f"--faults {fault.filename} cannot be read ({why})"
+    if fault.errno == errno.EADDRINUSE:
+        return f"port {port} is taken: choose another with --port"
+    return f"port {port} cannot be opened ({why}): choose another with --port"
 
 
 @frozen(kw_only=True)

@@ -12,7 +12,7 @@ import orjson
 from attrs import frozen
 
 from asyncimport.cli.connecting import ConnectionOptions
-from asyncimport.cli.errors import EXIT_INTERRUPTED, exit_code
+from asyncimport.cli.errors import EXIT_INTERRUPTED, exit_code, exit_code_of, has_lost_rejects, tell_error
 from asyncimport.cli.metered import Metered
 from asyncimport.cli.options import OutputOptions, RunChoices
 from asyncimport.cli.output import say, tell
@@ -46,7 +46,7 @@ def run_import(job: Job) -> int:
     """
     screen = open_screen(quiet=job.output.quiet, color=job.output.color)
     # Before the event loop runs: it would keep Ctrl-C from a person who is asked for the token.
-    client = job.connection.client(job.run.policy(), screen.notice)
+    client = job.connection.client(job.run.policy(), screen.notice, may_ask=not job.source.is_stdin)
     gc.freeze()  # the modules will not become garbage: looking through them again and again took 15 % of the CPU
     return asyncio.run(_import(job, client, screen))
 
@@ -54,42 +54,67 @@ def run_import(job: Job) -> int:
 async def _import(job: Job, client: ImportClient, screen: Screen) -> int:
     async with client:
         outcomes = client.stream(job.resource, job.source, job.config, **job.run.options())
-        try:
-            interrupted = await follow(outcomes, screen, job.source)
-        except AsyncImportError as error:
-            if error.report is not None:
-                show(error.report, as_json=job.output.as_json)
-            raise
-    report = outcomes.report
-    show(report, as_json=job.output.as_json)
-    if job.run.rejects is not None and report.rejected:
+        ending = await follow(outcomes, screen, job.source)
+    show(outcomes.report, as_json=job.output.as_json)
+    _tell_rest(job, outcomes.report, ending.failure)
+    return ending.exit_code(outcomes.report)
+
+
+def _tell_rest(job: Job, report: ImportReport, failure: AsyncImportError | None) -> None:
+    """What the report does not say."""
+    if failure is not None:
+        tell_error(failure)
+    is_kept = job.run.rejects is not None and report.rejected and not has_lost_rejects(failure)
+    if is_kept:
         tell(f"{many(report.rejected, 'rejected record is', 'rejected records are')} in {job.run.rejects}")
-    return EXIT_INTERRUPTED if interrupted else exit_code(report)
+    if report.read:
+        job.source.warn()
 
 
-async def follow(outcomes: OutcomeStream, screen: Screen, source: Metered) -> bool:
-    """Run a stream to its end on a screen, and close the screen; True when Ctrl-C stopped it.
+@frozen(kw_only=True)
+class Ending:
+    """How an import ended: by Ctrl-C or not, and by which error, if one ended it."""
+
+    is_interrupted: bool
+    failure: AsyncImportError | None = None
+
+    def exit_code(self, report: ImportReport) -> int:
+        """The highest that applies."""
+        of_failure = 0 if self.failure is None else exit_code_of(self.failure)
+        return max(exit_code(report), of_failure, EXIT_INTERRUPTED if self.is_interrupted else 0)
+
+
+async def follow(outcomes: OutcomeStream, screen: Screen, source: Metered) -> Ending:
+    """Run a stream to its end on a screen, and close the screen.
+
+    Raises:
+        ConfigError: the import could not begin: there is no report.
 
     Cancellation: as for the stream.
     """
     interrupt = _Interrupt(outcomes, screen)
-    standing = None
+    standing = failure = None
     try:
         async with outcomes:
             with interrupt.caught():
-                await _read(outcomes, screen, source)
-        standing = standing_of(outcomes, source)
+                await _read(outcomes, screen, source, interrupt)
+    except AsyncImportError as error:
+        if error.report is None:
+            raise
+        failure = error
     except asyncio.CancelledError:
         if not interrupt.has_cancelled():
             raise
+        failure = outcomes.failure if isinstance(outcomes.failure, AsyncImportError) else None
+    else:
         standing = standing_of(outcomes, source)
     finally:
         screen.close(standing)
-    return interrupt.count > 0
+    return Ending(is_interrupted=interrupt.count > 0, failure=failure)
 
 
-async def _read(outcomes: OutcomeStream, screen: Screen, source: Metered) -> None:
-    showing = asyncio.create_task(_keep_showing(outcomes, screen, source), name="asyncimport-screen")
+async def _read(outcomes: OutcomeStream, screen: Screen, source: Metered, interrupt: _Interrupt) -> None:
+    showing = asyncio.create_task(_keep_showing(outcomes, screen, source, interrupt), name="asyncimport-screen")
     try:
         async for _ in outcomes:
             pass
@@ -97,13 +122,13 @@ async def _read(outcomes: OutcomeStream, screen: Screen, source: Metered) -> Non
         showing.cancel()
 
 
-async def _keep_showing(outcomes: OutcomeStream, screen: Screen, source: Metered) -> None:
+async def _keep_showing(outcomes: OutcomeStream, screen: Screen, source: Metered, interrupt: _Interrupt) -> None:
     while True:
         await asyncio.sleep(screen.every_s)
-        screen.show(standing_of(outcomes, source))
+        screen.show(standing_of(outcomes, source, is_stopping=interrupt.count > 0))
 
 
-def standing_of(outcomes: OutcomeStream, source: Metered) -> Standing:
+def standing_of(outcomes: OutcomeStream, source: Metered, *, is_stopping: bool = False) -> Standing:
     """Where an import stands now."""
     report = outcomes.report
     return Standing(
@@ -119,6 +144,7 @@ def standing_of(outcomes: OutcomeStream, source: Metered) -> Standing:
         elapsed_s=report.elapsed_s,
         bytes_read=source.bytes_read,
         size_bytes=source.size_bytes,
+        is_stopping=is_stopping,
     )
 
 

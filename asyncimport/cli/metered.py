@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from asyncimport.cli.output import tell
 from asyncimport.sources import CsvFile, JsonlFile
 
 
@@ -15,6 +16,10 @@ class Reading(Iterator[Any], Protocol):
     def bytes_read(self) -> int:
         """Taken from the disk or the pipe so far; some of it lies in buffers."""
 
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Keys that a mapping names and no record has had so far."""
+
 
 class Metered:
     """Iterates a file source and remembers the iterator, which counts the bytes it takes."""
@@ -23,6 +28,8 @@ class Metered:
         #: None where the input is a pipe.
         self.size_bytes = source.size_bytes
         self._source = source
+        #: Then a person's answer to a question would be taken for a line of it, or the other way round.
+        self.is_stdin = source.path == "-"
         self._reading: Reading | None = None
 
     def __iter__(self) -> Iterator[Any]:
@@ -33,3 +40,8 @@ class Metered:
     def bytes_read(self) -> int:
         """Taken from the disk or the pipe so far; some of it lies in buffers."""
         return 0 if self._reading is None else self._reading.bytes_read
+
+    def warn(self) -> None:
+        """Tell of keys that the mapping names and no line had: they may be misspelt."""
+        for name in () if self._reading is None else self._reading.unseen:
+            tell(f"warning: no line has the key {name[:40]!r} that the mapping names")

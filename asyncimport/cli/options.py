@@ -25,7 +25,7 @@ _OUTPUT: Final = "Output"
 #: A value of `--args` that stands for all columns which are neither fields nor named otherwise.
 ALL_OTHERS: Final = "*"
 _TYPED: Final = re.compile(r"(?P<column>.*):(?P<type>auto|text|number)")
-_CUSTOM: Final = re.compile(r"(?P<id>-?[0-9]*)(?::(?P<name>.*))?")
+_CUSTOM: Final = re.compile(r"(?P<column>.+?)=(?P<id>-?[0-9]*)(?::(?P<name>.*))?")
 
 
 class Format(StrEnum):
@@ -156,20 +156,20 @@ class InputOptions:
             record,
             format=None if self.format is None else self.format.value,
             encoding=self.encoding,
-            delimiter=self.delimiter,
+            delimiter=None if self.delimiter is None else _delimiter(self.delimiter),
             mapping=self.mapping(),
         )
         return Metered(source)
 
     def mapping(self) -> ColumnMapping | None:
         """The mapping asked for; None when none is."""
-        columns = dict(_pair(text, "--map", "COLUMN=FIELD", last=True) for text in self.columns or ())
+        columns = dict(_mapped(text) for text in self.columns or ())
         for text in self.custom or ():
-            column, field = _pair(text, "--custom", "COLUMN=ID:NAME", last=True)
+            column, field = _custom_field(text)
             if column in columns:
                 raise ConfigError(f"column {column[:40]!r} is mapped twice: leave one --map or --custom")
-            columns[column] = _custom_field(field)
-        constants = dict(_pair(text, "--const", "FIELD=VALUE", last=False) for text in self.constants or ())
+            columns[column] = field
+        constants = dict(_constant(text) for text in self.constants or ())
         _refuse_repeated("--map and --custom", len(columns), len(self.columns or ()) + len(self.custom or ()))
         _refuse_repeated("--const", len(constants), len(self.constants or ()))
         arguments, rest = self._arguments()
@@ -189,30 +189,51 @@ class InputOptions:
         for name in named:
             found = _TYPED.fullmatch(name)
             typed[found["column"] if found else name] = found["type"] if found else "auto"
+        _refuse_repeated("--args", len(typed), len(named))
+        if typed.get(ALL_OTHERS, "auto") != "auto":
+            raise ConfigError("--args '*' takes no type: name the columns that need one")
         takes_all = typed.pop(ALL_OTHERS, None) is not None
         if takes_all and self.ignore_unknown:
             raise ConfigError("--args '*' takes the columns that --ignore-unknown leaves out: give one of them")
         return typed, "arguments" if takes_all else "ignore" if self.ignore_unknown else "refuse"
 
 
-def _pair(text: str, option: str, form: str, *, last: bool) -> tuple[str, str]:
-    """Both sides of an equals sign: the last one where the left side is a column of the user's, which may hold some."""
-    left, sign, right = text.rpartition("=") if last else text.partition("=")
-    if not (left and sign and right):
-        raise ConfigError(f"{option} {text[:60]!r} cannot be read: write it as {form}")
-    return left, right
+def _delimiter(text: str) -> str:
+    """One character; backslash and t, as a shell hands it over, is a tab."""
+    if not text:
+        raise ConfigError("--delimiter takes one character; leave it out to have it found")
+    return "\t" if text == "\\t" else text
 
 
-def _custom_field(text: str) -> str:
+def _mapped(text: str) -> tuple[str, str]:
+    """Column and field, at the last equals sign: a column of the user's may hold some, a field holds none."""
+    column, _, field = text.rpartition("=")
+    if not (column and field):
+        raise ConfigError(f"--map {text[:60]!r} cannot be read: write it as COLUMN=FIELD")
+    return column, field
+
+
+def _constant(text: str) -> tuple[str, str]:
+    """Field and value, at the first equals sign. The value may be empty, for a mapping that keeps what is empty."""
+    field, sign, value = text.partition("=")
+    if not (field and sign):
+        raise ConfigError(f"--const {text[:60]!r} cannot be read: write it as FIELD=VALUE")
+    return field, value
+
+
+def _custom_field(text: str) -> tuple[str, str]:
+    """Column and custom field, at the first equals sign that a configId or a colon follows."""
     found = _CUSTOM.fullmatch(text)
     if found is None or not (found["id"] or found["name"]):
-        raise ConfigError(f"--custom ...={text[:40]!r} cannot be read: write configId:configName, as in 12:Level")
-    return f"customFields.{found['id']}.{found['name'] or ''}"
+        raise ConfigError(
+            f"--custom {text[:60]!r} cannot be read: write it as COLUMN=configId:configName, as in Tier=12:Level"
+        )
+    return found["column"], f"customFields.{found['id']}.{found['name'] or ''}"
 
 
 def _refuse_repeated(options: str, kept: int, given: int) -> None:
     if kept != given:
-        raise ConfigError(f"{options}: the same name is given twice on the left: leave one of them")
+        raise ConfigError(f"{options}: the same name is given twice: leave one of them")
 
 
 @frozen(kw_only=True)
@@ -348,8 +369,10 @@ def _allowed(text: str) -> int | Share:
     number = text.removesuffix("%")
     try:
         return Share(float(number) / 100) if number != text else int(number)
-    except ValueError:
-        raise ConfigError(f"--max-rejected takes a count or a share, as in 100 or 1%, got {text[:20]!r}") from None
+    except (ValueError, ConfigError):
+        raise ConfigError(
+            f"--max-rejected takes a count or a share up to 100%, as in 100 or 1%, got {text[:20]!r}"
+        ) from None
 
 
 @frozen(kw_only=True)

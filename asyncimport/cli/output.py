@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-import textwrap
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import TextIO
+from typing import Final, TextIO
 
 from attrs import define
+
+#: Blanks and the word after them.
+_WORDS: Final = re.compile(r"(\s*)(\S+)")
 
 
 def say(text: str, *, is_prose: bool = False) -> None:
@@ -19,33 +23,60 @@ def say(text: str, *, is_prose: bool = False) -> None:
     Raises:
         OSError: it cannot be written for another reason, such as a full disk.
     """
+    width = _width(sys.stdout) if is_prose else None
+    say_pieces([text if width is None else _folded(text, width)])
+
+
+def say_pieces(pieces: Iterable[str]) -> None:
+    """The same of a text that comes in pieces: the rest is not even asked for when the reader is gone.
+
+    Raises:
+        OSError: as of `say`.
+    """
     if sys.stdout is None:
         return
-    width = _width(sys.stdout) if is_prose else None
     try:
-        sys.stdout.write(f"{text if width is None else _folded(text, width)}\n")
+        for piece in pieces:
+            sys.stdout.write(piece)
+        sys.stdout.write("\n")
         sys.stdout.flush()
     except BrokenPipeError:
         silence(sys.stdout)
 
 
 def _folded(text: str, width: int) -> str:
-    return "\n".join(part for line in text.splitlines() for part in _parts(line, width))
+    return "\n".join(part for line in text.splitlines() for part in _parts(line, width, hang=2))
 
 
-def _parts(line: str, width: int) -> list[str]:
-    indent = " " * (len(line) - len(line.lstrip()) + 2)
-    fold = textwrap.TextWrapper(width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    return fold.wrap(line) or [""]
+def _parts(line: str, width: int, hang: int = 0) -> list[str]:
+    """A line in parts of at most `width` cells, two for a Chinese sign; no word is cut, and what follows is indented."""
+    from rich.cells import cell_len  # noqa: PLC0415 -- an extra, and only a terminal has an edge
+
+    indent = " " * (len(line) - len(line.lstrip()) + hang)
+    parts: list[str] = []
+    part, room = "", 0
+    for blanks, word in _WORDS.findall(line.rstrip()):
+        room -= len(blanks) + cell_len(word)
+        if part and room < 0:
+            parts.append(part)
+            part, room = f"{indent}{word}", width - len(indent) - cell_len(word)
+        elif part:
+            part += f"{blanks}{word}"
+        else:
+            part, room = f"{blanks}{word}", width + room
+    return [*parts, part]
 
 
 def let_go() -> None:
-    """Write what the streams still hold; what nobody reads goes nowhere. Python itself would complain, and exit 120."""
+    """Write what the streams still hold. What cannot be written goes nowhere: Python itself would complain, and exit 120.
+
+    That a disk is full was told by whoever wrote: every write is flushed, and fails then.
+    """
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and not stream.closed:
             try:
                 stream.flush()
-            except BrokenPipeError:
+            except OSError:
                 silence(stream)
 
 
@@ -84,7 +115,7 @@ def tell(text: str) -> None:
     """A line on stderr, or several; outside of a screen. On a terminal no word is cut in two at its edge."""
     pen, width = Pen(sys.stderr), _width(sys.stderr)
     for line in text.splitlines():
-        for part in textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) if width else (line,):
+        for part in _parts(printable(line), width) if width else (line,):
             pen.line(part)
 
 

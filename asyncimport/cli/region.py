@@ -61,22 +61,24 @@ class Region:
                 text.truncate(max(1, size.columns - 1), overflow="crop" if self.is_ascii else "ellipsis")
                 self._console.print(text, end="\x1b[K\n")
         kept = "" if above is None else f"{printable(above)}\x1b[K\n"
-        up = f"\x1b[{min(rows, size.lines - 1)}A" if rows else ""
+        up = f"\x1b[{rows}A" if rows else ""  # a cursor that is sent too far stays in the first row
         self.pen.write(f"\x1b[?25l\r{up}{kept}{frame.get()}\x1b[J\x1b[?25h")
         self._drawn = [text.cell_len for text in texts]
 
 
 def packed(spans: Iterable[Span], width: int, indent: str = "  ") -> list[Line]:
-    """Spans side by side, two blanks apart, on as many lines as they need."""
+    """Spans side by side, two blanks apart, on as many lines of `width` cells as they need."""
+    from rich.cells import cell_len  # noqa: PLC0415 -- an extra
+
     lines: list[Line] = []
     line: list[Span] = []
     room = 0
     for text, style in spans:
-        room -= 2 + len(text)
+        room -= 2 + cell_len(text)
         if room < 0:
             line = [(indent, ""), (text, style)]
             lines.append(line)
-            room = width - len(indent) - len(text)
+            room = width - cell_len(indent + text)
         else:
             line += [("  ", ""), (text, style)]
     return lines

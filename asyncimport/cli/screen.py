@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import cycle
 from typing import Final, Protocol, TextIO
 
 from asyncimport.cli.output import Pen, can_draw, is_terminal
 from asyncimport.cli.region import Line, Region, Span, packed
 from asyncimport.cli.standing import (
+    Course,
     Pace,
-    Point,
     Standing,
     Trouble,
     clock_words,
     failure_words,
-    left_s,
+    is_about_the_token,
     left_words,
     many,
-    records_per_s,
 )
 from asyncimport.observer import AttemptFailed, Notice, Paused, SourceAbandoned, TokenRenewed
 
@@ -67,30 +66,45 @@ def _note_of(notice: Notice) -> str:
 
 
 def _counts(standing: Standing) -> list[Span]:
+    if standing.is_check:
+        mark = "bold yellow" if standing.rejected else ""
+        return [(f"{standing.read:,} read", ""), (f"{standing.rejected:,} with errors", mark)]
     marks = {"rejected": "bold yellow", "unconfirmed": "bold red", "unsent": "bold red", "skipped": ""}
     found = [(name, mark, getattr(standing, name)) for name, mark in marks.items()]
     counted = [(f"{count:,} {name}", mark) for name, mark, count in found if count]
     return [(f"{standing.read:,} read", ""), (f"{standing.accepted:,} accepted", ""), *counted]
 
 
-def _flow(standing: Standing, points: Sequence[Point]) -> list[Span]:
-    retries = [(many(standing.retries, "retry", "retries"), "")] if standing.retries else []
-    rate, gone = f"{records_per_s(points):,.0f} records/s", clock_words(standing.elapsed_s)
-    return [(rate, ""), (f"{standing.in_flight:,} in flight", ""), *retries, (gone, "dim")]
+def _flow(standing: Standing, course: Course) -> list[Span]:
+    rate, gone = f"{course.records_per_s:,.0f} records/s", clock_words(standing.elapsed_s)
+    flying = [] if standing.is_check else [(f"{standing.in_flight:,} in flight", "")]
+    return [(rate, ""), *flying, *((words, "") for words in _retries(standing)), (gone, "dim")]
 
 
-def plain_line(standing: Standing, points: Sequence[Point] = ()) -> str:
-    """Where an import stands, in one line; without points how it ended, its rate the average."""
-    parts = [text for text, _ in _counts(standing)]
-    parts += [many(standing.retries, "retry", "retries")] if standing.retries else []
-    if not points:
-        average = standing.accepted / standing.elapsed_s if standing.elapsed_s > 0 else 0.0
+def _retries(standing: Standing) -> list[str]:
+    return [many(standing.retries, "retry", "retries")] if standing.retries else []
+
+
+def _ahead(standing: Standing, course: Course) -> list[str]:
+    """How much is done, and what is still to come."""
+    done = [] if standing.share is None else [f"{int(100 * standing.share)} %"]
+    if standing.is_ending:
+        return [*done, "stopping"]
+    return done if course.left_s is None else [*done, f"{left_words(course.left_s)} left"]
+
+
+def plain_line(standing: Standing, course: Course | None = None) -> str:
+    """Where an import stands, in one line; without a course how it ended, its rate the average."""
+    parts = [text for text, _ in _counts(standing)] + _retries(standing)
+    if course is None:
+        average = standing.done / standing.elapsed_s if standing.elapsed_s > 0 else 0.0
         return f"{standing.label}: {', '.join(parts)}, {average:,.0f} records/s"
-    wait_s = left_s(points)
-    parts.append(f"{records_per_s(points):,.0f} records/s")
-    parts += [] if standing.share is None else [f"{int(100 * standing.share)} %"]
-    parts += [] if wait_s is None else [f"{left_words(wait_s)} left"]
+    parts += [f"{course.records_per_s:,.0f} records/s", *_ahead(standing, course)]
     return f"{standing.label}: {', '.join(parts)}"
+
+
+def _course(pace: Pace, standing: Standing, trouble: Trouble) -> Course:
+    return pace.at(standing, pause_s=trouble.pause_s, paused_s=trouble.paused_s)
 
 
 class QuietScreen:
@@ -124,14 +138,16 @@ class PlainScreen:
 
     def show(self, standing: Standing) -> None:
         self._is_closed = False
-        self._pen.line(plain_line(standing, self._pace.at(standing)))
+        self._pen.line(plain_line(standing, _course(self._pace, standing, self._trouble)))
 
     def notice(self, notice: Notice) -> None:
         self._trouble.notice(notice)
         match notice:
             case Paused(pause_s=pause_s, reason=reason):
                 self._pen.line(f"paused for {pause_s:.1f} s: {reason}")
-            case AttemptFailed(reason=reason) if not self._trouble.is_paused and self._is_news(reason):
+            case AttemptFailed() if is_about_the_token(notice) or self._trouble.is_paused:
+                pass
+            case AttemptFailed(reason=reason) if self._is_news(reason):
                 self._pen.line(failure_words(notice))
             case _ if line := _note_of(notice):
                 self._pen.line(line)
@@ -168,19 +184,19 @@ class LiveScreen:
 
     def show(self, standing: Standing) -> None:
         self._is_closed = False
-        points, width = self._pace.at(standing), self._region.width
-        self._lines = [self._head(standing, points, width)]
-        self._lines += [*packed(_counts(standing), width), *packed(_flow(standing, points), width)]
+        course, width = _course(self._pace, standing, self._trouble), self._region.width
+        self._lines = [self._head(standing, course, width)]
+        self._lines += [*packed(_counts(standing), width), *packed(_flow(standing, course), width)]
         if words := self._trouble.words(standing.accepted):
             self._lines.append([("! ", "bold red"), (words, "yellow" if self._trouble.is_paused else "red")])
         self._region.draw(self._lines)
 
-    def _head(self, standing: Standing, points: Sequence[Point], width: int) -> Line:
+    def _head(self, standing: Standing, course: Course, width: int) -> Line:
         sign, share = (f"{next(self._signs)} ", "cyan"), standing.share
+        tail = "  ".join(_ahead(standing, course))
         if share is None:
-            return [sign, (standing.label, "bold")]
-        wait_s = left_s(points)
-        tail = f"{int(100 * share):3} %{'' if wait_s is None else f'  {left_words(wait_s)} left'}"
+            return [sign, (standing.label, "bold"), (f"  {tail}" if tail else "", "")]
+        tail = tail.rjust(len(tail) + len("100") - len(f"{int(100 * share)}"))  # the digits stay in their columns
         # Room for the longest words is kept free, or the bar would jump with them.
         cells = min(MAX_BAR, width - len(f"  {standing.label}   ") - max(len("100 %  59 min left"), len(tail)))
         if cells < MIN_BAR:

@@ -7,6 +7,8 @@ pipes come once). Its iterator blocks on the disk or pipe, so the reader pulls i
 - `close()`, idempotent, to be called by the thread that pulls; the end of the file closes too
 - `column_of(place)`, the column or key that filled a place of the record just returned; called by the thread that pulls
 - `bytes_read`, how much was taken from the disk or pipe (`size_bytes` of the source is the whole); for any thread
+- `unseen`, the keys that a mapping of JSON names and no record has had so far, for any thread; of CSV always none, its
+  header is held against the mapping before anything is read
 - `interrupt()`, idempotent, for any thread: a `__next__` that waits for a pipe raises SourceError soon
 
 It yields mappings for admission to check, and `Unreadable` for what is no record. A line costs at most `LINE_CAP`

@@ -18,9 +18,12 @@ Put = Callable[[Row, str], None]
 _NUMBER = re.compile(r"0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)(\.)[0-9]+")
 #: A double carries 15 digits exactly (IEEE 754); longer runs of digits are identifiers.
 _NUMBER_DIGITS: Final = 15
-#: What is asked to be a number may be written in any of the usual ways; 400 digits are beyond a double anyway.
-_ANY_WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
-_ANY_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,400}\.?[0-9]{0,400}|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,4})?")
+#: What is asked to be a number may be written in any of the usual ways, however long: no run of digits matches in two
+#: ways, so a mismatch costs linear time.
+_ANY_WHOLE = re.compile(r"[+-]?[0-9]+")
+_ANY_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+#: Longer ones are beyond 64 bits unread (CPython's `int` refuses 4,300 digits).
+_WHOLE_DIGITS: Final = 400
 _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -136,15 +139,22 @@ def number_or_text(cell: str) -> int | float | str:
 
 def number_for(target: Argument) -> Callable[[str], int | float]:
     """What reads the number of an argument; it refuses the record whose text is none, or is beyond 64 bits."""
-    rule = f"has no number in argument {quoted(target.name)}: write digits without separators, or take it as text"
+    name = quoted(target.name)
+    no_number = f"has no number in argument {name}: write digits without separators, or take it as text"
+    too_large = f"has a whole number beyond 64 bits in argument {name}: take it as text"
+    not_finite = f"has no finite number in argument {name}: it is too large for a double of 64 bits, take it as text"
 
     def number_in(text: str) -> int | float:
         digits = text.strip()
-        if _ANY_WHOLE.fullmatch(digits) and int(digits) in INT64:
-            return int(digits)
-        # a double would round the digits of a longer whole number
-        if _ANY_NUMBER.fullmatch(digits) and not digits.lstrip("+-").isdigit() and math.isfinite(float(digits)):
-            return float(digits)
-        raise Refused(rule)
+        if _ANY_WHOLE.fullmatch(digits):
+            if len(digits) <= _WHOLE_DIGITS and int(digits) in INT64:
+                return int(digits)
+            raise Refused(too_large)  # a double would round its digits
+        if not _ANY_NUMBER.fullmatch(digits):
+            raise Refused(no_number)
+        number = float(digits)
+        if math.isinf(number):
+            raise Refused(not_finite)
+        return number
 
     return number_in

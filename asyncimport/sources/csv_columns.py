@@ -12,7 +12,7 @@ from asyncimport.records import Record
 from asyncimport.shape import Shape, shape_of
 from asyncimport.sources.cells import Put, Refused, Row, is_text, put_empty_of, put_of
 from asyncimport.sources.filled import Step, column_that_filled
-from asyncimport.sources.mapping import ColumnMapping, quoted
+from asyncimport.sources.mapping import ARGUMENT_TYPES, ColumnMapping, quoted
 from asyncimport.sources.target import Target, argument_of, known_forms, near_miss, target_of
 
 _PLAIN = ColumnMapping()
@@ -172,16 +172,25 @@ def _check_names(names: Sequence[str], shape: Shape, rules: ColumnMapping) -> No
         )
     for column in mapped:
         if column not in names:
-            near = near_miss(column, names)
-            columns = ", ".join(names[:_SHOWN_COLUMNS]) + (", ..." if len(names) > _SHOWN_COLUMNS else "")
-            hint = f"did you mean {quoted(near)}?" if near else f"it has {columns}"
-            raise ConfigError(f"it has no column {quoted(column)} to be mapped: {hint}")
+            raise ConfigError(_missing(column, names, rules))
     unknown = [name for name in names if name and name not in mapped and name.partition(".")[0] not in shape.by_name]
     if len(unknown) > 1 and rules.rest == "refuse":
         told = ", ".join(map(quoted, unknown[:_SHOWN_COLUMNS])) + (", ..." if len(unknown) > _SHOWN_COLUMNS else "")
         raise ConfigError(
             f"columns {told} are no fields of {shape.record.__name__}: map them to fields, or ignore them"
         )
+
+
+def _missing(column: str, names: Sequence[str], rules: ColumnMapping) -> str:
+    """What to say of a column that the mapping names and the header does not."""
+    name, _, kind = column.rpartition(":")
+    if column in rules.arguments and name in names:  # price:float, which the command takes for a name
+        known = ", ".join(ARGUMENT_TYPES)
+        return f"argument {quoted(name)} has the type {quoted(kind)}, which is not known: give one of {known}"
+    near = near_miss(column, names)
+    columns = ", ".join(names[:_SHOWN_COLUMNS]) + (", ..." if len(names) > _SHOWN_COLUMNS else "")
+    hint = f"did you mean {quoted(near)}?" if near else f"it has {columns}"
+    return f"it has no column {quoted(column)} to be mapped: {hint}"
 
 
 def _target(name: str, index: int, shape: Shape, rules: ColumnMapping) -> Target | None:

@@ -95,9 +95,18 @@ def read_csv(
             that go beyond ASCII (of three at least) is text of the encoding.
     """
     codec = codec_of(encoding)
+    check_delimiter(delimiter)
+    return csv_file_of(origin_of(path_of(path)), record, codec, delimiter, mapping)
+
+
+def check_delimiter(delimiter: str | None) -> None:
+    """Refuse what the csv module takes for no delimiter.
+
+    Raises:
+        ConfigError: it is no single character, or one that has a meaning of its own.
+    """
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise ConfigError("delimiter takes one character that is no quote and no line end, or None to find it")
-    return csv_file_of(origin_of(path_of(path)), record, codec, delimiter, mapping)
 
 
 def csv_file_of(

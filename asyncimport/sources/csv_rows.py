@@ -17,6 +17,7 @@ from attrs import frozen
 from asyncimport.sources.cells import Refused
 from asyncimport.sources.csv_columns import Columns
 from asyncimport.sources.input import Input
+from asyncimport.sources.interruptible import Interruptible
 from asyncimport.sources.lines import LINE_CAP, LONG_LINE, not_decodable, with_text
 from asyncimport.sources.raw import Damaged, Interrupted
 from asyncimport.unreadable import Unreadable
@@ -37,7 +38,7 @@ class Dialect:
         return csv.reader(lines, delimiter=self.delimiter, strict=True)
 
 
-class CsvRows:
+class CsvRows(Interruptible):
     """The iterator over a CSV file: mappings with wire names, and `Unreadable` for what is no row of the header."""
 
     __slots__ = (
@@ -63,6 +64,11 @@ class CsvRows:
     def bytes_read(self) -> int:
         """Bytes taken from the disk or pipe so far, of a packed file the packed ones; for any thread."""
         return self._input.bytes_read
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Columns that the mapping names and no record has had: always none, the header was held against it."""
+        return ()
 
     def __iter__(self) -> CsvRows:
         return self

@@ -11,9 +11,9 @@ import orjson
 
 from asyncimport.errors import ConfigError
 from asyncimport.records import Record
-from asyncimport.sources.csv_file import CsvFile, csv_file_of, read_csv
+from asyncimport.sources.csv_file import CsvFile, check_delimiter, csv_file_of, read_csv
 from asyncimport.sources.encoding import codec_of
-from asyncimport.sources.input import STDIN, is_stream, path_of
+from asyncimport.sources.input import STDIN, is_stream, is_there, opened, path_of
 from asyncimport.sources.jsonl_file import JsonlFile, jsonl_file_of
 from asyncimport.sources.mapping import ColumnMapping
 from asyncimport.sources.origin import Origin, origin_of
@@ -48,6 +48,7 @@ def open_source(
     if known in {"csv", "tsv"}:
         return read_csv(name, record, encoding=encoding, delimiter=delimiter or _delimiter(known), mapping=mapping)
     codec = codec_of(encoding)
+    check_delimiter(delimiter)
     origin = origin_of(name)
     if known is None and not _begins_as_json(origin):
         return csv_file_of(origin, record, codec, delimiter, mapping)
@@ -77,6 +78,8 @@ def _format_of(path: str, given: str | None) -> str | None:
         suffixes.pop()
     ending = suffixes[-1] if suffixes else ""
     if ending not in _ENDINGS and not is_stream(path):
+        if is_there(path):
+            opened(path).close()  # of a directory, a device or a workbook the ending is not what is wrong
         raise ConfigError(
             f"{path}: a file ending in {ending or 'nothing'} is not known: give .csv, .tsv, .jsonl or .ndjson, "
             f"packed by gzip or not, or say its format ({', '.join(_FORMATS)})"

@@ -147,6 +147,15 @@ def is_stream(path: str) -> bool:
         return False
 
 
+def is_there(path: str) -> bool:
+    """Whether the system knows anything by this path."""
+    try:
+        Path(path).stat()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def opened(path: str) -> Input:
     """Open a file, a named pipe (which waits for its writer) or standard input.
 

@@ -41,6 +41,11 @@ class Keys:
     #: Of each constant the wire name, and what makes its value anew.
     constants: tuple[tuple[str, Callable[[], Any]], ...] = field(repr=False)
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The keys that the mapping names, in its order."""
+        return tuple(self.moves)
+
     def row(self, record: Mapping[str, Any]) -> Row:
         """The object with wire names; the one given stays as it is.
 
@@ -188,11 +193,6 @@ def _custom_field(named: Row, separator: str, value: Any) -> list[Any] | None:
 
 def _stay(name: str, value: Any, row: Row) -> None:
     row[name] = value
-
-
-def _fill(move: Move, value: Any, row: Row) -> None:
-    if value is not None:
-        _merge(move.wire, move.part(value), row)
 
 
 def _merge(wire: str, value: Any, row: Row) -> None:

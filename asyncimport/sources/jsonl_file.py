@@ -17,6 +17,7 @@ from asyncimport.records import Record
 from asyncimport.sources.cells import Refused
 from asyncimport.sources.encoding import fault_of, look
 from asyncimport.sources.input import Input, path_of
+from asyncimport.sources.interruptible import Interruptible
 from asyncimport.sources.json_keys import Keys, keys_of
 from asyncimport.sources.lines import LONG_LINE, not_decodable, with_text
 from asyncimport.sources.mapping import ColumnMapping
@@ -58,7 +59,7 @@ class JsonlFile:
         return JsonLines(file) if self.keys is None else MappedJsonLines(file, self.keys)
 
 
-class JsonLines:
+class JsonLines(Interruptible):
     """One reading of a JSON Lines file."""
 
     __slots__ = ("_input", "_lines", "line_num")
@@ -72,6 +73,11 @@ class JsonLines:
     def bytes_read(self) -> int:
         """Bytes taken from the disk or pipe so far, of a packed file the packed ones; for any thread."""
         return self._input.bytes_read
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Keys that a mapping names and no record has had so far; none without a mapping. For any thread."""
+        return ()
 
     def __iter__(self) -> JsonLines:
         return self
@@ -126,14 +132,21 @@ class JsonLines:
 class MappedJsonLines(JsonLines):
     """One reading of a JSON Lines file under a mapping of its keys."""
 
-    __slots__ = ("_keys", "_line", "_record")
+    __slots__ = ("_keys", "_line", "_record", "_unseen")
 
     def __init__(self, file: Input, keys: Keys) -> None:
         super().__init__(file)
         self._keys = keys
         self._line = b""
         self._record: Mapping[str, Any] = {}
+        #: Replaced as a whole, never changed: other threads read it.
+        self._unseen = keys.named
         self._lines = self._kept(self._lines)
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Keys that the mapping names and no record so far has had, in its order; null is had, refused records count."""
+        return self._unseen
 
     def _kept(self, lines: Iterator[bytes]) -> Iterator[bytes]:
         for line in lines:
@@ -146,6 +159,8 @@ class MappedJsonLines(JsonLines):
         self._record = record if type(record) is dict else {}
         if type(record) is not dict:
             return record
+        if self._unseen:
+            self._unseen = tuple(key for key in self._unseen if key not in record)
         try:
             row = self._keys.row(record)
         except Refused as error:

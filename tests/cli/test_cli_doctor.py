@@ -19,7 +19,8 @@ import pytest
 import trustme
 from wire import ENVELOPE, Handler, hangs, http, says, tcp_server
 
-from asyncimport.cli.doctor import COLUMNS, FEW_DAYS, Finding, State, certificate, examine, exit_code, render, versions
+from asyncimport.cli.doctor import FEW_DAYS, certificate, examine, versions
+from asyncimport.cli.finding import COLUMNS, Finding, State, exit_code, render
 from asyncimport.credentials import AppCredentials
 from asyncimport.emulator import Assumptions, Emulator, Status, ThrottleMessage
 from asyncimport.transport import HttpOptions
@@ -27,6 +28,7 @@ from asyncimport.transport import HttpOptions
 NAMES = ("ASYNCIMPORT_BASE_URL", "ASYNCIMPORT_TOKEN", "ASYNCIMPORT_APP_ID", "ASYNCIMPORT_APP_SECRET")
 WRONG_TOKEN = b'{"code":"100200","errorCode":"TOKEN_ERROR","msg":"no such token"}'
 SECONDS = 5.0
+CONTROL = b"asyncimport-doctor-control"
 
 
 @pytest.fixture(autouse=True)
@@ -64,13 +66,30 @@ async def found_at(*handlers: Handler, **arguments: Any) -> dict[str, Finding]:
         return await examined(server.url, **{"token": canary.TOKEN} | arguments)
 
 
+def token_of(request: bytes) -> bytes:
+    """The token in a request's header."""
+    found = re.search(rb"^X-Token: (.*)\r$", request, re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def takes_its_own(answer: bytes, *to_control: bytes) -> Handler:
+    """A handler that answers so to the token of these tests, and refuses any other or answers it in its own way."""
+    own, other = says(answer), says(*(to_control or (http(WRONG_TOKEN),)))
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> None:
+        await (own if token_of(request) == canary.TOKEN.encode() else other)(reader, writer, request)
+
+    return handle
+
+
 async def test_with_a_good_token_everything_is_good_and_nothing_is_imported() -> None:
     async with Emulator(token=canary.TOKEN) as platform:
         found = await examined(platform.url, token=canary.TOKEN, credentials_from="--token-file token.txt")
         ledger = platform.ledger
         assert (ledger.users.total, ledger.events.total) == (0, 0)
         logged = [*ledger.users.batches, *ledger.events.batches]
-        assert [(one.records, one.committed) for one in logged] == [(0, 0), (0, 0)]
+        assert [(one.records, one.committed) for one in logged] == [(0, 0)] * 3  # the control is one of them
     assert list(found) == ["versions", "address", "name", "connection", "credentials", "users", "events"]
     assert set(states(found).values()) == {"GOOD"}
     assert exit_code(found.values()) == 0
@@ -80,9 +99,9 @@ async def test_with_a_good_token_everything_is_good_and_nothing_is_imported() ->
 
 
 async def test_each_import_path_gets_an_empty_list_and_its_required_parameters() -> None:
-    async with tcp_server(says(http())) as server:
+    async with tcp_server(takes_its_own(http())) as server:
         found = await examined(server.url, token=canary.TOKEN)
-    sent = [request.partition(b"\r\n\r\n") for request in server.requests]
+    sent = [request.partition(b"\r\n\r\n") for request in server.requests if token_of(request) != CONTROL]
     assert [orjson.loads(body) for _, _, body in sent] == [
         {"publicParams": {"isMatching": False, "importMode": 2}, "data": []},
         {"publicParams": {}, "data": []},
@@ -91,14 +110,69 @@ async def test_each_import_path_gets_an_empty_list_and_its_required_parameters()
         b"/api/open/audience/info/batchAdd",
         b"/api/open/event/v2/batchAdd",
     ]
-    assert found["users"].said == "the token is good: an empty import was accepted (HTTP 200, code 200)"
+    assert states(found)["users"] == "GOOD"
+
+
+async def test_a_token_that_is_taken_is_held_once_against_one_that_cannot_be_good() -> None:
+    async with tcp_server(takes_its_own(http(b'{"code":"7","msg":"nothing to do"}'))) as server:
+        found = await examined(server.url, token=canary.TOKEN)
+    token = canary.TOKEN.encode()
+    assert [token_of(request) for request in server.requests] == [token, CONTROL, token]
+    own, control, _ = server.requests
+    assert control == own.replace(token, CONTROL)  # nothing but the token makes the difference
+    assert found["users"].said == (
+        "the token was taken (HTTP 200, code 7: nothing to do); one that cannot be good is refused (HTTP 200, code 100200)"
+    )
+    assert (found["users"].state, found["events"].state) == (State.GOOD, State.GOOD)
+
+
+@pytest.mark.parametrize(
+    ("answer", "to_control", "said"),
+    [
+        (http(), http(), "takes a token that cannot be good as well"),
+        (http(b'{"code":"401"}'), http(b'{"code":"401"}'), "takes a token that cannot be good as well"),
+        (http(), http(b'{"code":"401"}'), "got no refusal (HTTP 200, code 401)"),
+        (http(), http(b'{"code":"200","msg":"\xe6\x93\x8d\xe4\xbd\x9c\xe9\xa2\x91\xe7\xb9\x81"}'), "got no refusal"),
+        (http(), http(b"", status="429 Slow"), "got no refusal (HTTP 429)"),
+        (http(), http(b"<html>", status="502 Bad Gateway"), "got no refusal (HTTP 502)"),
+        (http(), b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "got no refusal (the answer was no HTTP"),
+    ],
+    ids=[
+        "any token",
+        "an unknown code for all",
+        "an unknown code",
+        "throttled in words",
+        "throttled",
+        "busy",
+        "no HTTP",
+    ],
+)
+async def test_a_token_is_not_proven_where_one_that_cannot_be_good_is_not_refused(
+    answer: bytes, to_control: bytes, said: str
+) -> None:
+    async with tcp_server(takes_its_own(answer, to_control)) as server:
+        found = await examined(server.url, token=canary.TOKEN)
+        assert [token_of(request) for request in server.requests].count(CONTROL) == 1
+    for name in ("users", "events"):
+        assert found[name].state is State.UNKNOWN
+        assert said in found[name].said
+        assert "an import of a few records will tell" in found[name].advice
+    assert exit_code(found.values()) == 0
+
+
+async def test_a_control_that_is_not_answered_is_given_up_and_leaves_the_token_unknown() -> None:
+    found = await found_at(says(http()), hangs, says(http()), timeout_s=0.3)
+    assert (found["users"].state, found["events"].state) == (State.UNKNOWN, State.UNKNOWN)
+    assert re.search(
+        r"got no refusal \((the attempt took too long|no byte of an answer came in time)", found["users"].said
+    )
 
 
 @pytest.mark.parametrize("status", [200, 401], ids=["by its code", "by its status"])
 async def test_a_token_that_is_refused_is_bad_and_asked_about_once(status: int) -> None:
     async with Emulator(assumptions=Assumptions(auth_status=status)) as platform:
         found = await examined(platform.url, token=canary.TOKEN)
-        assert platform.ledger.requests == 1
+        assert platform.ledger.requests == 1  # without a control, which could tell nothing more
     assert states(found)["users"] == "BAD"
     assert "refuses the token" in found["users"].said
     assert "code 100200" in found["users"].said
@@ -108,7 +182,7 @@ async def test_a_token_that_is_refused_is_bad_and_asked_about_once(status: int) 
 
 async def test_a_token_without_the_permission_for_one_path_may_have_it_for_the_other() -> None:
     denied = http(b'{"code":"403","msg":"not for you"}', status="403 Forbidden")
-    found = await found_at(says(denied), says(http()))
+    found = await found_at(says(denied), takes_its_own(http()))
     assert (found["users"].state, found["events"].state) == (State.BAD, State.GOOD)
     assert "permissions" in found["users"].advice
 
@@ -155,7 +229,7 @@ async def test_a_callable_for_tokens_is_asked_and_blamed_for_its_own_fault() -> 
     async def broken() -> NoReturn:
         raise RuntimeError(canary.TOKEN)
 
-    assert (await found_at(says(http()), token=good))["events"].state is State.GOOD
+    assert (await found_at(takes_its_own(http()), token=good))["events"].state is State.GOOD
     found = await found_at(says(http()), token=broken)
     assert (found["token"].state, "RuntimeError" in found["token"].said) == (State.BAD, True)
 
@@ -173,7 +247,7 @@ ANSWERS: dict[str, tuple[bytes, State, str, int]] = {
     "a gateway's 502": (http(b"<html>", status="502 Bad Gateway"), State.UNANSWERED, "fault of its own (HTTP 502", 1),
     "the platform's 503": (http(b'{"code":"503"}', status="503 Busy"), State.UNANSWERED, "HTTP 503", 2),
     "the platform's 500": (http(b'{"code":"500","msg":"oh"}', status="500 Oh"), State.UNKNOWN, "code 500: oh", 2),
-    "an unknown code": (http(b'{"code":"7","msg":"nothing to do"}'), State.GOOD, "code 7: nothing to do", 2),
+    "an unknown code": (http(b'{"code":"7","msg":"nothing to do"}'), State.UNKNOWN, "code 7: nothing to do", 3),
     "no HTTP": (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", State.UNANSWERED, "no HTTP", 1),
 }
 
@@ -257,9 +331,9 @@ async def behind_tls(authority: trustme.CA, *names: str, **arguments: Any) -> di
     """What is found at a platform with a certificate for these names."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(*names, not_after=arguments.pop("not_after", None)).configure_cert(context)
-    async with tcp_server(says(http()), ssl=context) as server:
+    async with tcp_server(takes_its_own(http()), ssl=context) as server:
         found = await examined(server.url, **{"token": canary.TOKEN} | arguments)
-        assert len(server.requests) == (2 if found["TLS"].state is State.GOOD else 0)
+        assert len(server.requests) == (3 if found["TLS"].state is State.GOOD else 0)
     return found
 
 
@@ -333,7 +407,7 @@ async def test_a_handshake_that_stalls_is_given_up_after_the_timeout() -> None:
 
 
 async def test_with_a_proxy_only_the_proxy_is_connected_to_and_the_request_tells_the_rest() -> None:
-    async with tcp_server(says(http())) as proxy:
+    async with tcp_server(takes_its_own(http())) as proxy:
         url = f"http://user:{canary.TOKEN}@127.0.0.1:{proxy.port}"
         found = await examined("http://127.0.0.1:1/api/open", token=canary.TOKEN, http=HttpOptions(proxy=url))
         assert proxy.requests[0].startswith(b"POST http://127.0.0.1:1/api/open/")
@@ -359,6 +433,19 @@ async def test_a_proxy_that_refuses_is_bad() -> None:
         options = HttpOptions(proxy=f"http://127.0.0.1:{proxy.port}")
         found = await examined("https://127.0.0.1:1/api/open", token=canary.TOKEN, http=options)
     assert (found["users"].state, "HTTP 407" in found["users"].said) == (State.BAD, True)
+    assert "through the proxy 127.0.0.1" in found["users"].said
+
+
+async def test_a_proxy_that_is_not_there_is_named_and_the_platform_is_not_blamed() -> None:
+    async with tcp_server(hangs) as proxy:
+        options = HttpOptions(proxy=f"http://127.0.0.1:{proxy.port}")
+    found = await examined("https://platform.example/api/open", token=canary.TOKEN, http=options)
+    assert found["connection"].said == f"the proxy 127.0.0.1, port {proxy.port}: nothing listens there"
+    found = await examined(
+        "https://platform.example/api", token=canary.TOKEN, http=HttpOptions(proxy="http://no.invalid")
+    )
+    assert found["name"].said.startswith("the proxy no.invalid: no ")
+    assert "users" not in found
 
 
 @pytest.mark.parametrize("proxy", ["http://", "http://127.0.0.1:port", "http://127.0.0.1:99999"])
@@ -393,9 +480,10 @@ async def test_an_address_that_cannot_work_is_bad_and_nothing_is_connected(
 
 
 async def test_own_paths_are_those_that_are_proven() -> None:
-    async with tcp_server(says(http())) as server:
+    async with tcp_server(takes_its_own(http())) as server:
         found = await examined(server.url, token=canary.TOKEN, endpoints={"users": "/elsewhere"})
         assert [request.split()[1] for request in server.requests] == [
+            b"/api/open/elsewhere",
             b"/api/open/elsewhere",
             b"/api/open/event/v2/batchAdd",
         ]

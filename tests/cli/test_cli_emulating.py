@@ -81,9 +81,9 @@ async def test_nothing_is_drawn_while_nothing_arrives() -> None:
         assert terminal.lines[-1] == "  no request arrived"
 
 
-async def started(*arguments: str) -> asyncio.subprocess.Process:
-    pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(*COMMAND, *arguments, stdout=pipe, stderr=pipe, env=without_token())
+async def started(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
+    pipe, env = asyncio.subprocess.PIPE, without_token() | environment
+    return await asyncio.create_subprocess_exec(*COMMAND, *arguments, stdout=pipe, stderr=pipe, env=env)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -116,10 +116,36 @@ async def test_quiet_leaves_the_hint_with_the_token_that_was_made_up() -> None:
     assert err.count(b"\n") == 1
 
 
+async def test_the_token_of_the_environment_is_accepted_and_not_printed() -> None:
+    process = await started("", "", "quiet", ASYNCIMPORT_TOKEN=canary.TOKEN)
+    assert process.stdout is not None
+    url = announced((await process.stdout.readline()).decode())
+    await sent(url, 100)
+    process.send_signal(signal.SIGINT)
+    out, err = await asyncio.wait_for(process.communicate(), 30)
+    assert (out, err.decode()) == (b"", f"export ASYNCIMPORT_BASE_URL={url}\n")
+
+
+async def test_an_empty_token_in_the_environment_is_none() -> None:
+    process = await started("", "", "quiet", ASYNCIMPORT_TOKEN="")
+    assert process.stdout is not None
+    url = announced((await process.stdout.readline()).decode())
+    process.send_signal(signal.SIGINT)
+    _, err = await asyncio.wait_for(process.communicate(), 30)
+    assert len(err.decode().removeprefix(f"export ASYNCIMPORT_BASE_URL={url} ASYNCIMPORT_TOKEN=").strip()) > 20
+
+
 async def test_a_port_that_is_taken_is_the_users_to_change() -> None:
     async with Emulator() as other:
-        with canary.raises(ConfigError, match="the emulator cannot start: "):
+        taken = f"^the emulator cannot start: port {other.port} is taken: choose another with --port$"
+        with canary.raises(ConfigError, match=taken):
             await run_emulator(port=other.port, faults=None, token=None)
+
+
+async def test_a_fault_file_that_is_not_there_is_named() -> None:
+    missing = r"^the emulator cannot start: --faults missing.json cannot be read \(No such file or directory\)$"
+    with canary.raises(ConfigError, match=missing):
+        await run_emulator(port=0, faults=Path("missing.json"), token=None)
 
 
 async def test_a_cancellation_from_elsewhere_is_passed_on() -> None:

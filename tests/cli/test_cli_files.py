@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import inspect
 import json
 import os
 import stat
@@ -15,6 +16,8 @@ import canary
 import pytest
 from command import ended, ran, started
 
+import asyncimport
+from asyncimport.cli import errors
 from asyncimport.emulator import Emulator, Envelope, Gate, Ok, Status
 
 ROWS = "thirdId,realName\n1,张伟\n2,李娜\n"
@@ -170,6 +173,53 @@ async def test_rejects_are_kept_in_a_file_of_ones_own(tmp_path: Path) -> None:
         assert "exists already: name another file, or move it away" in again.err
 
 
+async def test_rejects_that_the_disk_did_not_take_are_told_even_after_ctrl_c_twice(tmp_path: Path) -> None:
+    rows = "".join(f"{n},{'x' if 4_000 <= n < 4_040 else '男'}\n" for n in range(20_000))
+    path = written(tmp_path, "people.csv", "thirdId,sex\n" + rows)
+    async with Emulator(token=canary.TOKEN) as platform:
+        gate = platform.faults.hold()
+        process = await asyncio.create_subprocess_exec(
+            "bash",
+            "-c",
+            f'ulimit -f 1; exec {sys.executable} -c "from asyncimport.cli import main; main()" "$@"',
+            "asyncimport", "users", path, "--mode", "full", "--quiet", "--rejects", str(tmp_path / "rejects"),
+            env=os.environ | {"ASYNCIMPORT_TOKEN": canary.TOKEN, "ASYNCIMPORT_BASE_URL": platform.url},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        await gate.arrived(1)
+        while not (tmp_path / "rejects").stat().st_size:  # noqa: ASYNC110 -- a file has no event
+            await asyncio.sleep(0.01)
+        process.send_signal(2)
+        assert process.stderr is not None
+        assert b"interrupted" in await process.stderr.readline()  # two signals at once may become one
+        process.send_signal(2)
+        result = await ended(process)
+    assert result.code == 130
+    assert "the rejects file" in result.err
+    assert "cannot be written" in result.err
+    assert "rejected records are in" not in result.err
+
+
+async def test_a_mapped_key_that_no_line_has_is_warned_of(tmp_path: Path) -> None:
+    path = written(tmp_path, "people.jsonl", '{"thirdId": "1", "Mobile": "138"}\n')
+    async with Emulator(token=canary.TOKEN) as platform:
+        arguments = ("users", path, "--mode", "full", "--map", "Mobil=phone", "--ignore-unknown")
+        result = await ran(*arguments, url=platform.url)
+    assert "warning: no line has the key 'Mobil' that the mapping names" in result.err
+    assert result.code == 0
+    assert "no line has the key 'Mobil'" in (await ran("check", *arguments[:2], *arguments[4:])).err
+
+
+def test_the_words_that_the_command_replaces_are_those_of_the_code() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in Path(asyncimport.__file__).parent.rglob("*.py"))
+    elsewhere = code.replace(inspect.getsource(errors), "")
+    for theirs, ours in errors.OPTIONS_FOR.items():
+        # The fields of a policy are named by the attribute: a terminal test holds that one.
+        assert theirs in elsewhere or theirs == "DispatchPolicy.max_in_flight", theirs
+        assert errors.in_options(theirs) == ours
+
+
 async def test_a_file_that_breaks_off_is_told_and_what_came_before_was_sent(tmp_path: Path) -> None:
     rows = "thirdId\n" + "".join(f"{n}-{n * n}\n" for n in range(50_000))
     path = written(tmp_path, "people.csv.gz", gzip.compress(rows.encode())[:-20_000])
@@ -187,7 +237,7 @@ async def test_a_file_that_breaks_off_is_told_and_what_came_before_was_sent(tmp_
 @pytest.mark.parametrize(
     ("arguments", "faults", "code", "told"),
     [
-        (["--max-rejected", "0"], [], 3, "more than max_rejected allows"),
+        (["--max-rejected", "0"], [], 3, "more than --max-rejected allows"),
         (["--max-rejected", "50%"], [], 1, ""),
         (["--deadline", "0.3"], [Status(status=429, headers={"Retry-After": "2"})], 3, ""),
         (["--on-unknown", "park"], [Status(status=500)], 3, ""),
@@ -242,8 +292,10 @@ async def shell(line: str, folder: Path, url: str) -> tuple[str, str]:
         ("{run} >&-; echo $?", "1\n"),
         ("{run} 2>&- >&-; echo $?", "1\n"),
         ("asyncimport users --help | head -c 1 | wc -c; echo ok", "1\nok\n"),
+        ("asyncimport --help > /dev/full; echo $?", "3\n"),
+        ("asyncimport --nope 2>&-; echo $?", "2\n"),
     ],
-    ids=["head", "both closed", "stdout closed", "no stdout", "no stdout, no stderr", "help"],
+    ids=["head", "both closed", "stdout closed", "no stdout", "no stdout, no stderr", "help", "full disk", "no stderr"],
 )
 async def test_whoever_reads_may_go_away(tmp_path: Path, line: str, said: str) -> None:
     path = written(tmp_path, "people.csv", "thirdId,sex\n" + "".join(f"{n},男\n" for n in range(5_000)) + "x,x\n")
@@ -253,7 +305,7 @@ async def test_whoever_reads_may_go_away(tmp_path: Path, line: str, said: str) -
         assert out == said
         assert "Traceback" not in err
         assert "Exception ignored" not in err
-        if "--help" not in line:
+        if "{run}" in line:
             assert platform.ledger.users.distinct == 5_000
 
 

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from math import ceil
 
 import pyte
 import pytest
-from attrs import define, evolve
+from attrs import astuple, define, evolve
 from terminal import Terminal
 
 from asyncimport.cli.output import Pen, printable
@@ -16,6 +18,7 @@ from asyncimport.cli.region import packed
 from asyncimport.cli.screen import LiveScreen, PlainScreen, QuietScreen, plain_line
 from asyncimport.cli.standing import (
     LEFT_OVER_S,
+    Course,
     Pace,
     Point,
     Standing,
@@ -40,6 +43,8 @@ START = Standing(
     elapsed_s=0.0,
 )
 HALF = evolve(START, read=1000, accepted=800, bytes_read=60_000, size_bytes=100_000, elapsed_s=4.0)
+CHECK = evolve(HALF, label="checking users", accepted=0, rejected=1000, in_flight=0, bytes_read=50_000, is_check=True)
+REFUSED = AttemptFailed(batch=1, attempt=1, reason="auth", detail="HTTP 401", message="", retry_in_s=0.0)
 LOST = AttemptFailed(
     batch=1, attempt=1, reason="connection_lost", detail="the connection was lost", message="", retry_in_s=3.0
 )
@@ -89,12 +94,13 @@ class Glass:
         (evolve(HALF, size_bytes=0), None),
         (evolve(HALF, read=0, accepted=0), 0.0),
         (HALF, 0.6 * 0.8),
-        (evolve(HALF, rejected=100, unsent=50, skipped=25, unconfirmed=25), 0.6),
+        (evolve(HALF, rejected=100, skipped=50, unconfirmed=50), 0.6),
+        (evolve(HALF, accepted=0, rejected=100, unsent=900), 0.06),
         (evolve(HALF, accepted=1000, bytes_read=100_001), 1.0),
     ],
-    ids=["nothing", "a pipe", "no count", "empty", "unread", "in progress", "all settled", "it grew"],
+    ids=["nothing", "a pipe", "no count", "empty", "unread", "in progress", "all done", "unsent", "it grew"],
 )
-def test_the_share_done_counts_what_is_settled_of_what_was_read(standing: Standing, share: float | None) -> None:
+def test_the_share_counts_what_is_done_of_what_was_read(standing: Standing, share: float | None) -> None:
     assert standing.share == (None if share is None else pytest.approx(share))
 
 
@@ -127,7 +133,7 @@ def test_the_rate_is_of_the_last_seconds(points: Sequence[Point], rate: float) -
         (steady(0.0, 20.0), 80.0),
         ([Point(0.0, 0, 0.0), Point(100.0, 0, 0.5), Point(160.0, 0, 0.8)], 40.0),
         ([Point(0.0, 0, 0.5), Point(60.0, 0, 0.5)], None),
-        (steady(0.0, 100.0), 0.0),
+        (steady(0.0, 100.0), None),
     ],
     ids=["too early", "too little", "no size", "steady", "the pace of the last minute", "standing still", "done"],
 )
@@ -163,19 +169,104 @@ def test_time_gone_by_in_words(seconds: float, words: str) -> None:
 
 
 def test_a_pace_keeps_a_minute_of_points_whatever_the_import() -> None:
-    pace, longest = Pace(), 0
+    pace = Pace()
     for tick in range(40_000):
-        points = pace.at(evolve(START, elapsed_s=tick / 4, accepted=tick * 25))
-        longest = max(longest, len(points))
-        assert not tick or records_per_s(points) == pytest.approx(100.0)
-    assert longest <= 2 * LEFT_OVER_S + 3
-    assert points[0].at_s <= points[-1].at_s - LEFT_OVER_S
+        course = pace.at(evolve(START, elapsed_s=tick / 4, accepted=tick * 25), paused_s=tick / 8)
+        assert not tick or course.records_per_s == pytest.approx(100.0)
+    kept = max(astuple(pace, recurse=False), key=len)
+    assert kept[-1].at_s - kept[0].at_s >= LEFT_OVER_S
+    assert len(kept) <= 2 * LEFT_OVER_S + 3
 
 
 def test_a_pace_begins_anew_with_another_import() -> None:
     pace = Pace()
     pace.at(evolve(START, elapsed_s=50.0, accepted=90_000))
-    assert pace.at(evolve(START, elapsed_s=1.0)) == [Point(1.0, 0, None)]
+    assert pace.at(evolve(START, elapsed_s=1.0)) == Course(records_per_s=0.0, left_s=None)
+
+
+def test_a_first_look_already_has_a_pace() -> None:
+    first = Pace().at(evolve(HALF, elapsed_s=8.0, accepted=500, bytes_read=100_000))
+    assert first == Course(records_per_s=62.5, left_s=8.0)
+
+
+def test_the_rate_counts_what_is_refused_and_never_what_is_unsent() -> None:
+    pace = Pace()
+    pace.at(evolve(START, elapsed_s=0.0))
+    assert pace.at(evolve(START, elapsed_s=2.0, accepted=20, rejected=180)).records_per_s == 100.0
+    assert pace.at(evolve(START, elapsed_s=4.0, accepted=20, rejected=380, unsent=9000)).records_per_s == 100.0
+
+
+def shown_left(screen: LiveScreen, glass: Glass, second: int, share: float) -> str:
+    """The time left that a screen shows at a second of the import with so much of it done."""
+    glass.time.s = 100.0 + second
+    screen.show(evolve(HALF, read=1000, accepted=round(1000 * share), bytes_read=100_000, elapsed_s=float(second)))
+    return glass.read()[0].rpartition("%")[2].strip()
+
+
+def test_the_time_left_holds_what_is_left_of_a_pause_and_is_not_thrown_about_by_it() -> None:
+    glass = Glass()
+    for second in range(21):
+        left = shown_left(glass.live, glass, second, second / 50)
+    assert left == "30 s left"
+    glass.live.notice(Paused(pause_s=60.0, reason="429"))
+    assert [shown_left(glass.live, glass, second, 0.4) for second in (20, 35, 65, 79)] == [
+        "2 min left",
+        "2 min left",
+        "45 s left",
+        "35 s left",
+    ]
+    assert [shown_left(glass.live, glass, 80 + more, (20 + more) / 50) for more in (1, 10, 25)] == [
+        "30 s left",
+        "20 s left",
+        "5 s left",
+    ]
+
+
+def test_short_pauses_that_come_again_are_part_of_the_pace() -> None:
+    glass = Glass()
+    for second in range(0, 40, 4):
+        shown_left(glass.live, glass, second, second / 80)
+        shown_left(glass.live, glass, second + 2, (second + 4) / 80)
+        glass.live.notice(Paused(pause_s=2.0, reason="429"))
+    assert shown_left(glass.live, glass, 40, 0.5) == "40 s left"
+
+
+def test_what_long_pauses_took_is_counted_once() -> None:
+    now = Time()
+    trouble = Trouble(now)
+    taken = []
+    for second, pause_s in ((0, 2.0), (10, 60.0), (20, 50.0), (68, 2.0), (69, 10.0), (100, 3.0)):
+        now.s = 100.0 + second
+        trouble.notice(Paused(pause_s=pause_s, reason="429"))
+        taken.append(trouble.paused_s)
+    assert taken == pytest.approx([0.0, 0.0, 10.0, 58.0, 59.0, 69.0])
+
+
+@pytest.mark.parametrize("ending", [evolve(HALF, is_stopping=True), evolve(HALF, unsent=100)], ids=["Ctrl-C", "failed"])
+def test_an_import_that_ends_early_has_no_time_left_and_says_so(ending: Standing) -> None:
+    glass, out = Glass(), io.StringIO()
+    plain = PlainScreen(Pen(out))
+    for screen in (glass.live, plain):
+        screen.show(evolve(HALF, read=0, accepted=0, bytes_read=0, elapsed_s=0.0))
+        screen.show(ending)
+    assert glass.read()[0].endswith("  48 %  stopping")
+    assert out.getvalue().endswith("records/s, 48 %, stopping\n")
+    glass.live.show(evolve(ending, size_bytes=None))
+    assert glass.read()[0] == "⠹ users  stopping"
+
+
+def test_a_check_shows_what_it_reads_and_nothing_of_a_platform() -> None:
+    glass, out = Glass(), io.StringIO()
+    plain = PlainScreen(Pen(out))
+    for screen in (glass.live, plain):
+        screen.show(evolve(CHECK, read=0, rejected=0, bytes_read=0, elapsed_s=0.0))
+        screen.show(CHECK)
+    assert glass.read()[1:] == ["  1,000 read  1,000 with errors", "  250 records/s  0:04"]
+    assert glass.read()[0].endswith("  50 %  4 s left")
+    assert out.getvalue().splitlines() == [
+        "checking users: 0 read, 0 with errors, 0 records/s, 0 %",
+        "checking users: 1,000 read, 1,000 with errors, 250 records/s, 50 %, 4 s left",
+    ]
 
 
 def test_a_pause_is_counted_down_and_then_forgotten() -> None:
@@ -220,6 +311,16 @@ def test_a_failure_stays_long_enough_to_be_read() -> None:
     assert trouble.words(1000) == ""
 
 
+def test_a_token_that_is_refused_is_told_by_what_follows() -> None:
+    trouble, out = Trouble(Time()), io.StringIO()
+    screen = PlainScreen(Pen(out))
+    trouble.notice(REFUSED)
+    assert trouble.words(0) == ""
+    screen.notice(REFUSED)
+    screen.notice(TokenRenewed(generation=2))
+    assert out.getvalue() == "the token was renewed\n"
+
+
 def test_a_failure_for_good_names_what_the_platform_said() -> None:
     trouble = Trouble(Time())
     trouble.notice(evolve(LOST, detail="HTTP 200, code 400", message="data[3] is refused", retry_in_s=None))
@@ -227,27 +328,31 @@ def test_a_failure_for_good_names_what_the_platform_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("standing", "points", "line"),
+    ("standing", "course", "line"),
     [
         (
             evolve(START, elapsed_s=2.0, read=1200, accepted=1200),
-            (),
+            None,
             "users: 1,200 read, 1,200 accepted, 600 records/s",
         ),
-        (START, (), "users: 0 read, 0 accepted, 0 records/s"),
+        (START, None, "users: 0 read, 0 accepted, 0 records/s"),
         (
             evolve(HALF, rejected=12, unconfirmed=5, unsent=1, skipped=2, retries=1),
-            (),
-            "users: 1,000 read, 800 accepted, 12 rejected, 5 unconfirmed, 1 unsent, 2 skipped, 1 retry, 200 records/s",
+            None,
+            "users: 1,000 read, 800 accepted, 12 rejected, 5 unconfirmed, 1 unsent, 2 skipped, 1 retry, 205 records/s",
         ),
-        (HALF, steady(0.0, 30.0), "users: 1,000 read, 800 accepted, 100 records/s, 48 %, 2 min left"),
-        (HALF, steady(0.0, 1.0), "users: 1,000 read, 800 accepted, 100 records/s, 48 %"),
-        (START, steady(0.0, 30.0, share_per_s=None), "users: 0 read, 0 accepted, 100 records/s"),
+        (
+            HALF,
+            Course(records_per_s=100.4, left_s=61.0),
+            "users: 1,000 read, 800 accepted, 100 records/s, 48 %, 2 min left",
+        ),
+        (HALF, Course(records_per_s=100.4, left_s=None), "users: 1,000 read, 800 accepted, 100 records/s, 48 %"),
+        (START, Course(records_per_s=100.4, left_s=None), "users: 0 read, 0 accepted, 100 records/s"),
     ],
     ids=["ended", "nothing", "all counts", "under way", "early", "no size"],
 )
-def test_a_plain_line(standing: Standing, points: Sequence[Point], line: str) -> None:
-    assert plain_line(standing, points) == line
+def test_a_plain_line(standing: Standing, course: Course | None, line: str) -> None:
+    assert plain_line(standing, course) == line
 
 
 def test_a_plain_screen_tells_notices_as_lines_and_no_flood_of_failures() -> None:
@@ -298,7 +403,7 @@ def test_the_live_lines_say_how_far_how_fast_and_how_long() -> None:
     assert glass.read() == [
         f"⠙ users  {'━' * 19}{'─' * 21}  48 %  5 s left",
         "  1,000 read  800 accepted  10 rejected",
-        "  200 records/s  8 in flight  2 retries  0:04",
+        "  202 records/s  8 in flight  2 retries  0:04",
     ]
     assert glass.is_cursor_visible
 
@@ -382,7 +487,7 @@ def test_a_terminal_without_the_signs_gets_others() -> None:
     glass = Glass(encoding="ascii")
     glass.live.notice(Paused(pause_s=2.0, reason="操作频繁"))
     glass.live.show(HALF)
-    assert glass.read()[0] == f"- users  {'#' * 19}{'-' * 21}  48 %"
+    assert glass.read()[0] == f"- users  {'#' * 19}{'-' * 21}  48 %  7 s left"
     assert glass.read()[3] == "! paused, 2.0 s left: ????"
 
 
@@ -407,6 +512,14 @@ def test_packed_spans_keep_to_the_width(width: int) -> None:
     texts = ["".join(text for text, _ in line) for line in lines]
     assert [word for text in texts for word in text.split()] == [word for text, _ in spans for word in text.split()]
     assert all(len(text) <= max(width, 14) for text in texts)
+
+
+def test_packed_spans_are_measured_in_cells() -> None:
+    lines = packed([("张三丰" * 3, ""), ("张三丰" * 2, ""), ("a", "")], 33)
+    assert ["".join(text for text, _ in line) for line in lines] == [
+        "  张三丰张三丰张三丰",
+        "  张三丰张三丰  a",
+    ]
 
 
 class Broken(io.StringIO):
@@ -474,13 +587,52 @@ async def test_the_live_lines_fit_the_terminal_and_leave_no_trace(columns: int) 
 
 async def test_a_terminal_that_changes_its_size_is_followed() -> None:
     async with Terminal(*COMMAND, columns=100) as terminal:
-        await terminal.shows("800 accepted")
+        await terminal.shows("429")
+        before, live = len(terminal.raw), terminal.lines[-4:]
         terminal.resize(40, 12)
         terminal.send("\n")
         await terminal.shows("801 accepted")
+        up = re.search(rb"\x1b\[(\d+)A", terminal.raw[before:])
+        assert up is not None
+        assert int(up[1]) == sum(ceil(len(line) / 40) for line in live)  # it has broken the former lines in two
         assert all(len(line) < 40 for line in terminal.lines)
         terminal.send("\x04")
         assert await terminal.ended() == 0
+
+
+async def test_a_terminal_that_becomes_narrower_and_lower_keeps_no_trace() -> None:
+    async with Terminal(*COMMAND, columns=100) as terminal:
+        await terminal.shows("800 accepted")
+        terminal.resize(20, 4)
+        for number in range(801, 805):
+            terminal.send("\n")
+            await terminal.shows(f"{number} accepted")
+        assert [line.split()[1] for line in terminal.lines] == ["users", "read", "accepted"]
+        assert all(len(line) < 20 for line in terminal.lines)
+        terminal.send("\x04")
+        assert await terminal.ended() == 0
+        assert terminal.lines == ["the report"]
+
+
+FOLDED = """
+import sys
+from asyncimport.cli.output import say, tell
+words = " ".join(["操作频繁请稍后再试"] * 9)
+say("  indented " + words, is_prose=True)
+tell("error: " + words + "\\n  - " + words)
+"""
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+async def test_prose_is_folded_between_words_by_the_cells_they_take(columns: int) -> None:
+    async with Terminal(sys.executable, "-c", FOLDED, columns=columns) as terminal:
+        assert await terminal.ended() == 0
+        lines = [
+            "".join(cell.data for _, cell in sorted(row.items())).rstrip() for row in terminal.screen.buffer.values()
+        ]
+        words = [word for line in lines for word in line.split()]
+        assert set(words) == {"indented", "error:", "-", "操作频繁请稍后再试"}
+        assert len(words) == 30
 
 
 async def test_a_dumb_terminal_gets_plain_lines() -> None:

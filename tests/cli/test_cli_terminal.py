@@ -29,27 +29,45 @@ def people(folder: Path, rows: int = 3, header: str = "thirdId,realName") -> str
 @pytest.mark.parametrize(
     ("header", "arguments", "told"),
     [
-        ("thirdId,fone", [], "column 'fone' is no field of UserProfile: did you mean phone?"),
+        (
+            "thirdId,fone",
+            [],
+            "column 'fone' is no field of UserProfile: did you mean phone? Else map it to a field (--map), or ignore it (--ignore-unknown)",
+        ),
         (
             "thirdId,Name,City",
             [],
-            "columns 'Name', 'City' are no fields of UserProfile: map them to fields, or ignore them",
+            "columns 'Name', 'City' are no fields of UserProfile: map them to fields (--map, --args), or ignore them (--ignore-unknown)",
         ),
         ("thirdId,third_id", [], "columns 'thirdId' and 'third_id' fill the same field: remove one"),
         ("thirdId,x", ["--map", "y=phone"], "'y'"),
         ("thirdId,x", ["--map", "x"], "--map 'x' cannot be read: write it as COLUMN=FIELD"),
-        ("thirdId,x", ["--map", "x=phone", "--map", "x=sex"], "the same name is given twice on the left"),
-        ("thirdId,x", ["--custom", "x=level:12"], "write configId:configName, as in 12:Level"),
+        ("thirdId,x", ["--map", "x=phone", "--map", "x=sex"], "the same name is given twice"),
+        ("thirdId,x", ["--custom", "x=level:12"], "write it as COLUMN=configId:configName"),
         ("thirdId,x", ["--const", "phone"], "--const 'phone' cannot be read: write it as FIELD=VALUE"),
         ("thirdId,x", ["--const", "fone=1", "--ignore-unknown"], "'fone'"),
         ("thirdId,x", ["--args", "x"], "UserProfile takes no arguments"),
         ("thirdId,realName", ["--encoding", "utf-99"], "encoding"),
-        ("thirdId,realName", ["--max-rejected", "few"], "--max-rejected takes a count or a share, as in 100 or 1%"),
+        (
+            "thirdId,realName",
+            ["--max-rejected", "few"],
+            "--max-rejected takes a count or a share up to 100%, as in 100 or 1%",
+        ),
         ("thirdId,realName", ["--token", "a", "--token-file", "b"], "--token and --token-file are given"),
         ("thirdId,realName", ["--ca-file", "nowhere.pem"], "--ca-file nowhere.pem cannot be read"),
         ("thirdId,realName", ["--rejects", "/nowhere/rejects"], "its folder does not exist"),
         ("thirdId,realName", ["--endpoint", "users"], "write it as NAME=PATH"),
         ("thirdId,realName", ["--matching", "fuzzy"], "--matching fuzzy needs --identify-way"),
+        ("thirdId,realName", ["--custom", "x=:"], "write it as COLUMN=configId:configName"),
+        ("thirdId,realName", ["--max-rejected", "150%"], "a count or a share up to 100%"),
+        ("thirdId,realName", ["--max-in-flight", "0"], "--max-in-flight takes"),
+        ("thirdId,realName", ["--deadline", "-1"], "--deadline takes seconds above 0"),
+        ("thirdId,realName", ["--proxy", "x"], "--proxy takes a URL"),
+        ("thirdId,realName", ["--base-url", "http://example.com/x"], "or give --allow-insecure-http"),
+        ("thirdId,realName", ["--endpoint", "users=/a", "--endpoint", "users=/b"], "the same name is given twice"),
+        ("thirdId,realName", ["--delimiter", ""], "--delimiter takes one character"),
+        ("thirdId,realName", ["--args", "*:number"], "--args '*' takes no type"),
+        ("thirdId,realName", ["--args", "x:number,x:text"], "--args: the same name is given twice"),
         ("thirdId,realName", ["--app-secret", "x"], "given without its id"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -78,6 +96,12 @@ async def test_a_file_that_is_not_there_or_in_another_encoding_says_what_to_do(t
         assert "gb18030" in terminal.text
 
 
+async def test_a_missing_address_is_asked_for_by_name(tmp_path: Path) -> None:
+    async with on_terminal("users", people(tmp_path), "--mode", "full") as terminal:
+        assert await terminal.ended() == 2
+        assert terminal.lines == ["error: no base URL: give --base-url or set ASYNCIMPORT_BASE_URL"]
+
+
 async def test_a_missing_mode_is_asked_for_by_name(tmp_path: Path) -> None:
     async with on_terminal("users", people(tmp_path)) as terminal:
         assert await terminal.ended() == 2
@@ -103,6 +127,56 @@ async def test_the_secret_of_an_app_is_asked_for(tmp_path: Path) -> None:
             terminal.send(f"{platform.app_secret}\n")
             assert await terminal.ended() == 0
             assert platform.app_secret not in terminal.raw.decode()
+
+
+async def test_an_app_id_alone_asks_for_its_secret(tmp_path: Path) -> None:
+    async with Emulator() as platform:
+        arguments = ("users", people(tmp_path), "--mode", "full")
+        app = platform.app_id
+        async with on_terminal(*arguments, url=platform.url, ASYNCIMPORT_TOKEN="", ASYNCIMPORT_APP_ID=app) as terminal:
+            await terminal.shows("Secret of the app (not shown):")
+            terminal.send(f"{platform.app_secret}\n")
+            assert await terminal.ended() == 0
+
+
+async def test_what_is_typed_into_standard_input_is_never_taken_for_a_token() -> None:
+    async with on_terminal(
+        "users", "-", "--mode", "full", url="http://127.0.0.1:9/x", ASYNCIMPORT_TOKEN=""
+    ) as terminal:
+        terminal.send("thirdId,phone\nalice,1\n")
+        assert await terminal.ended() == 2
+        assert "no token: give --token-file or --app-id, or set ASYNCIMPORT_TOKEN" in " ".join(terminal.text.split())
+
+
+async def test_a_prompt_that_gets_no_text_says_so(tmp_path: Path) -> None:
+    arguments = ("users", people(tmp_path), "--mode", "full")
+    async with on_terminal(*arguments, url="http://127.0.0.1:9/x", ASYNCIMPORT_TOKEN="", PYTHONUTF8="1") as terminal:
+        await terminal.shows("Token of the platform")
+        terminal.send(b"\xff\xfe\xd5\n")
+        assert await terminal.ended() == 2
+        assert "error: what was typed is no text" in terminal.text
+
+
+async def test_a_token_given_as_a_file_name_is_not_shown(tmp_path: Path) -> None:
+    arguments = ("users", people(tmp_path), "--mode", "full", "--token-file", canary.TOKEN)
+    async with on_terminal(*arguments, url="http://127.0.0.1:9/x") as terminal:
+        assert await terminal.ended() == 2
+        assert "--token-file names no file" in terminal.text
+        assert canary.leaks(terminal.raw.decode()) == []
+
+
+async def test_ctrl_c_outweighs_what_then_goes_wrong(tmp_path: Path) -> None:
+    async with Emulator(token=canary.TOKEN) as platform:
+        gate = platform.faults.hold()
+        arguments = ("users", people(tmp_path, rows=20_000), "--mode", "full")
+        async with on_terminal(*arguments, url=platform.url) as terminal:
+            await gate.arrived(8)
+            terminal.send(CTRL_C)
+            await terminal.shows("interrupted")
+            platform.faults.add(Status(status=401))
+            gate.open()
+            assert await terminal.ended() == 130
+            assert "error: the platform refuses the token" in terminal.text
 
 
 async def test_ctrl_c_at_the_prompt_ends_quietly(tmp_path: Path) -> None:

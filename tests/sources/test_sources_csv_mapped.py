@@ -44,9 +44,11 @@ def read(folder: Path, content: str, record: type[Record], **parts: Any) -> list
         ("eventKey\nk\n", {"constants": {"time": "1740758400000", "identities.uid": "7", "eventargs.n": "5"}}, Event,
          {"eventKey": "k", "time": 1740758400000, "eventargs": {"n": 5},
           "identities": [{"identityType": "uid", "identityValue": "7"}]}),
+        ("phone\n1\n", {"constants": {"remark": "", "customFields.7": ""}, "empty": "keep"}, USER,
+         {"phone": "1", "remark": "", "customFields": [{"configId": 7, "values": [""]}]}),
     ],
     ids=["renamed", "over-a-field", "constants", "ignored", "separator", "kept", "kept-where-it-can-be", "arguments",
-         "rest", "typed-eventargs", "constants-are-converted"],
+         "rest", "typed-eventargs", "constants-are-converted", "empty-constants"],
 )  # fmt: skip
 def test_a_mapping_fills_a_row(
     tmp_path: Path, content: str, parts: dict[str, Any], record: type[Record], expected: Any
@@ -66,6 +68,11 @@ def test_a_row_with_nothing_in_it_is_skipped_whatever_the_constants(tmp_path: Pa
     ]
 
 
+NO_NUMBER = "has no number in argument 'c_price': write digits without separators, or take it as text"
+TOO_LARGE = "has a whole number beyond 64 bits in argument 'c_price': take it as text"
+NOT_FINITE = "has no finite number in argument 'c_price': it is too large for a double of 64 bits, take it as text"
+
+
 @pytest.mark.parametrize(
     ("cell", "number"),
     [
@@ -76,21 +83,35 @@ def test_a_row_with_nothing_in_it_is_skipped_whatever_the_constants(tmp_path: Pa
         (".5", 0.5),
         ("1e3", 1000.0),
         ("9223372036854775807", 2**63 - 1),
-        ("9223372036854775808", None),
-        ("1_000", None),
-        ("1e999", None),
-        ("NaN", None),
-        ("0x1f", None),
-        ("٣", None),
-        ("9" * 5000, None),
-        ("canary-person", None),
+        ("0" * 300 + "7", 7),
+        ("1." + "0" * 5000 + "1", 1.0),
+        ("1e-99999", 0.0),
+        ("9223372036854775808", TOO_LARGE),
+        ("-9223372036854775809", TOO_LARGE),
+        (str(2**64), TOO_LARGE),
+        ("9" * 5000, TOO_LARGE),
+        ("1e999", NOT_FINITE),
+        ("-1.5E99999", NOT_FINITE),
+        ("9" * 5000 + ".5", NOT_FINITE),
+        ("1_000", NO_NUMBER),
+        ("NaN", NO_NUMBER),
+        ("inf", NO_NUMBER),
+        ("0x1f", NO_NUMBER),
+        ("٣", NO_NUMBER),
+        ("+", NO_NUMBER),
+        (".", NO_NUMBER),
+        ("1e", NO_NUMBER),
+        ("1" * 50_000 + "x", NO_NUMBER),
+        ("canary-person", NO_NUMBER),
     ],
 )
-def test_a_number_is_a_number_or_the_row_is_refused(tmp_path: Path, cell: str, number: float | None) -> None:
+def test_a_number_is_a_number_or_the_row_is_refused_for_what_is_wrong(
+    tmp_path: Path, cell: str, number: float | str
+) -> None:
     (item,) = read(tmp_path, f"eventKey,c_price\nk,{cell}\n", Event, arguments={"c_price": "number"})
-    if number is None:
+    if isinstance(number, str):
         assert isinstance(item, Unreadable)
-        assert item.rule == ("has no number in argument 'c_price': write digits without separators, or take it as text")
+        assert item.rule == number
         assert item.text == f"k,{cell}"
     else:
         assert item["eventargs"]["c_price"] == number
@@ -109,6 +130,11 @@ def test_a_row_with_cells_in_ignored_columns_alone_is_told(tmp_path: Path) -> No
         ("Tel,phone", {"columns": {"tel": "openid"}}, USER, "it has no column 'tel' to be mapped: did you mean 'Tel'?"),
         ("phone", {"columns": {"城市": "openid"}}, USER, "it has no column '城市' to be mapped: it has phone"),
         ("eventKey", {"arguments": {"价": "auto"}}, Event, "it has no column '价' to be mapped: it has eventKey"),
+        ("eventKey,price", {"arguments": {"price:float": "auto"}}, Event,
+         "argument 'price' has the type 'float', which is not known: give one of auto, text, number"),
+        ("eventKey,a:b", {"arguments": {"a:b:": "auto"}}, Event, "argument 'a:b' has the type '', which is not known"),
+        ("eventKey,price", {"arguments": {"prise:float": "auto"}}, Event, "it has no column 'prise:float' to be mapped:"),
+        ("eventKey,price", {"columns": {"price:float": "time"}}, Event, "it has no column 'price:float' to be mapped:"),
         ("tel", {"columns": {"tel": "fone"}}, USER,
          "'fone', to which column 'tel' is mapped, is no field of UserProfile: did you mean phone?"),
         ("tel", {"columns": {"tel": "customFields"}}, USER,
@@ -219,3 +245,18 @@ def test_an_unreadable_record_keeps_its_lines(tmp_path: Path, content: bytes, te
     path = tmp_path / "users.csv"
     path.write_bytes(b"phone,realName\n" + content)
     assert [item.text for item in read_csv(path) if isinstance(item, Unreadable)] == texts
+
+
+def test_no_column_of_the_mapping_is_ever_missing_once_the_header_was_read(tmp_path: Path) -> None:
+    path = tmp_path / "users.csv"
+    path.write_text("tel,realName\n,a\n", encoding="utf-8")
+    rows = iter(read_csv(path, mapping=ColumnMapping(columns={"tel": "phone"})))
+    assert (rows.unseen, next(rows), rows.unseen) == ((), {"realName": "a"}, ())
+    rows.close()
+
+
+def test_a_column_whose_name_ends_like_a_type_is_a_column(tmp_path: Path) -> None:
+    (item,) = read(
+        tmp_path, "eventKey,price,price:float\nk,1,2\n", Event, arguments={"price:float": "text"}, rest="ignore"
+    )
+    assert item["eventargs"] == {"price:float": "2"}

@@ -77,7 +77,11 @@ def test_the_format_is_told_by_the_ending_or_given(
         ),
         ("users.jsonl", JSONL, {"encoding": "x"}, "encoding is no text encoding that Python knows"),
         ("users.jsonl", JSONL, {"delimiter": ";"}, "users.jsonl: JSON Lines have no delimiter: leave it out"),
+        ("users.csv", CSV, {"format": "csv", "delimiter": ";;"}, "delimiter takes one character"),
         ("missing.csv", None, {}, "missing.csv does not exist: check the path"),
+        ("missing.xlsx", None, {}, "missing.xlsx: a file ending in .xlsx is not known: give .csv"),
+        ("nul\0byte", None, {}, "nul\0byte: a file ending in nothing is not known: give .csv"),
+        ("users.xlsx", b"PK\x03\x04", {}, "users.xlsx is a zip archive or an Excel workbook: unpack it, or save it"),
     ],
 )
 def test_what_cannot_be_opened_so_is_refused_with_advice(
@@ -115,6 +119,37 @@ def test_the_format_of_a_pipe_is_told_by_what_comes_first(content: bytes, kind: 
     rows = iter(source)
     assert [(rows.line_num, item) for item in rows] == [(line, RECORD) for line in lines]
     assert rows.bytes_read == len(content)
+
+
+@pytest.mark.parametrize("name", ["exports", "exports.d", "exports.csv"], ids=["no-ending", "unknown", "known"])
+def test_of_a_directory_that_is_told_and_not_its_ending(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with canary.raises(ConfigError) as refused:
+        open_source(tmp_path / name, UserProfile)
+    assert str(refused.value) == f"{tmp_path / name} is a directory: give the path of one file"
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (".", ". is a directory: give the path of one file"),
+        (os.devnull, f"{os.devnull} is neither a regular file nor a pipe: give the path of one file"),
+    ],
+    ids=["here", "device"],
+)
+def test_of_what_is_no_file_that_is_told_and_not_its_ending(path: str, message: str) -> None:
+    with canary.raises(ConfigError) as refused:
+        open_source(path, UserProfile)
+    assert str(refused.value) == message
+
+
+def test_a_delimiter_that_is_none_is_refused_for_a_pipe_too() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, CSV)
+    os.close(writing)
+    with canary.raises(ConfigError, match="delimiter takes one character"):
+        open_source(f"/dev/fd/{reading}", UserProfile, delimiter=";;")
+    os.close(reading)
 
 
 def test_an_array_in_a_pipe_is_refused_with_advice() -> None:

@@ -61,6 +61,7 @@ USER: type[Record] = UserProfile
         ),
         ({"props": {"a": 1}}, {"columns": {"props": "eventargs"}}, Event, {"eventargs": {"a": 1}}),
         ({"real_name": "a", "realName": "b"}, {}, USER, {"real_name": "a", "realName": "b"}),
+        ({"phone": "1"}, {"constants": {"remark": ""}, "empty": "keep"}, USER, {"phone": "1", "remark": ""}),
     ],
     ids=[
         "renamed",
@@ -79,6 +80,7 @@ USER: type[Record] = UserProfile
         "arguments",
         "whole-mapping",
         "both-names-left-to-admission",
+        "empty-constant",
     ],
 )
 def test_keys_are_moved_to_their_fields(
@@ -95,9 +97,21 @@ def test_keys_are_moved_to_their_fields(
         ({"a": 1, "eventargs": {"a": 2}}, {"rest": "arguments"}, Event, "fills a field twice: 'eventargs.a'"),
         ({"a": "12a"}, {"arguments": {"a": "number"}}, Event, "has no number in argument 'a': write digits"),
         ({"a": True}, {"arguments": {"a": "number"}}, Event, "has no number in argument 'a': write digits"),
+        (
+            {"a": "1e999"},
+            {"arguments": {"a": "number"}},
+            Event,
+            "has no finite number in argument 'a': it is too large",
+        ),
+        (
+            {"a": str(2**64)},
+            {"arguments": {"a": "number"}},
+            Event,
+            "has a whole number beyond 64 bits in argument 'a': ",
+        ),
         ({"x": 1}, {"rest": "ignore"}, USER, "has nothing under any key that is read: see which keys are ignored"),
     ],
-    ids=["twice", "constant", "argument", "no-number", "flag", "all-ignored"],
+    ids=["twice", "constant", "argument", "no-number", "flag", "infinite", "too-large", "all-ignored"],
 )
 def test_an_object_that_its_mapping_refuses_is_unreadable_with_its_line(
     tmp_path: Path, given: Any, parts: dict[str, Any], record: type[Record], rule: str
@@ -177,3 +191,61 @@ def test_the_key_behind_a_place_is_told(tmp_path: Path, place: str, key: str | N
     next(rows)
     assert rows.column_of(place) is None
     rows.close()
+
+
+MISSPELT = ColumnMapping(columns={"Mobil": "phone", "会员": "thirdId", "tag": "remark"}, rest="ignore")
+
+
+def unseen_after_each(path: Path, mapping: ColumnMapping | None, record: type[Record]) -> list[tuple[str, ...]]:
+    """The keys that are missing before the first record, and after each."""
+    rows = iter(read_jsonl(path, record=record, mapping=mapping))
+    return [rows.unseen, *(rows.unseen for _ in rows)]
+
+
+def test_the_mapped_keys_that_no_record_has_had_are_told_at_any_time(tmp_path: Path) -> None:
+    path = tmp_path / "users.jsonl"
+    lines = [
+        "[1]",
+        '{"x": "1"}',
+        '{"会员": "1", "Mobile": "138"}',
+        "{",
+        '{"Mobile": "139", "tag": null}',
+        '{"tag": "a"}',
+    ]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    every = ("Mobil", "会员", "tag")
+    assert unseen_after_each(path, MISSPELT, USER) == [
+        every, every, every, ("Mobil", "tag"), ("Mobil", "tag"), ("Mobil",), ("Mobil",)
+    ]  # fmt: skip
+
+
+def test_named_arguments_are_told_too_and_what_the_mapping_takes_by_the_way_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text('{"price": 1, "other": 2}\n{"k": "c_buy", "price": "x"}\n', encoding="utf-8")
+    mapping = ColumnMapping(
+        columns={"k": "eventKey"},
+        arguments={"prise": "number", "price": "number"},
+        constants={"time": "1"},
+        rest="arguments",
+    )
+    after = unseen_after_each(path, mapping, Event)
+    assert after == [("k", "prise", "price"), ("k", "prise"), ("prise",)], "a record that is refused has its keys too"
+
+
+def test_without_a_mapping_of_names_nothing_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "users.jsonl"
+    path.write_text('{"phone": "1"}\n', encoding="utf-8")
+    assert unseen_after_each(path, None, USER) == [(), ()]
+    assert unseen_after_each(path, ColumnMapping(rest="ignore"), USER) == [(), ()]
+
+
+def test_once_every_key_was_seen_records_are_looked_at_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "users.jsonl"
+    path.write_text('{"Mobil": "1", "会员": "2", "tag": "a"}\n{}\n', encoding="utf-8")
+    rows = iter(read_jsonl(path, record=USER, mapping=MISSPELT))
+    next(rows)
+    seen = rows.unseen
+    next(rows)
+    assert rows.unseen is seen == ()
+    rows.close()
+    assert rows.unseen == ()

@@ -123,8 +123,8 @@ class Terminal:
                 await self._news.wait()
         return await asyncio.to_thread(self.process.wait)
 
-    def send(self, keys: str) -> None:
-        os.write(self._fd, keys.encode())
+    def send(self, keys: str | bytes) -> None:
+        os.write(self._fd, keys if isinstance(keys, bytes) else keys.encode())
 
     def resize(self, columns: int, rows: int) -> None:
         """Change the size, as dragging the window's corner does; the screen cuts lines off, it does not reflow."""
