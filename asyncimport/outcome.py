@@ -166,10 +166,11 @@ class ImportReport:
         return f"{self.read:,} read = {' + '.join(counts) or '0 of anything'}"
 
     def __str__(self) -> str:
-        ids = f", {len(self.batch_ids):,} batch ids" if self.batch_ids else ""
+        ids = f", {_many(len(self.batch_ids), 'batch id', 'batch ids')}" if self.batch_ids else ""
+        requests = f"{_many(self.attempts, 'request')} ({_many(self.retries, 'retry', 'retries')})"
         lines = [
             f"{self.resource}: {self._counts()}",
-            f"  {self.batches:,} batches{ids}, {self.attempts:,} requests ({self.retries:,} retries), {self.bytes_sent:,} bytes",
+            f"  {_many(self.batches, 'batch', 'batches')}{ids}, {requests}, {self.bytes_sent:,} bytes",
             f"  {self.elapsed_s:.2f} s, {self.records_per_s:,.0f} records/s",
         ]
         if self.possible_duplicates:
@@ -179,6 +180,10 @@ class ImportReport:
         if self.resume_from is not None:
             lines.append(f"  not settled from record {self.resume_from:,} on")
         return "\n".join(lines)
+
+
+def _many(count: int, one: str, more: str = "") -> str:
+    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
 
 
 def _where(first: FirstRejection) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Generator
 
@@ -10,6 +11,8 @@ import pytest
 
 # A shell starts what it puts into the background with Ctrl-C ignored, and children inherit that: tests send it to theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Children then buffer their output as a user's do, and lose it where a user's would.
+os.environ.pop("PYTHONUNBUFFERED", None)
 
 
 @pytest.hookimpl(wrapper=True)

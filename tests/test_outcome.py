@@ -163,7 +163,7 @@ def test_a_report_is_plain_json() -> None:
 def test_a_report_reads_well_and_shows_no_data() -> None:
     assert str(full_report()).splitlines() == [
         "users: 1,002,500 read = 1,000,000 accepted + 2 rejected + 500 unconfirmed + 500 unsent + 498 skipped + 1,000 in progress",
-        "  2,003 batches, 1 batch ids, 2,010 requests (7 retries), 400,000,000 bytes",
+        "  2,003 batches, 1 batch id, 2,010 requests (7 retries), 400,000,000 bytes",
         "  50.00 s, 20,000 records/s",
         "  1,500 records may be there twice (sent again after no answer)",
         "  rejected 1 x refused",
