@@ -38,7 +38,6 @@ def test_a_base_url_gives_the_address_of_each_resource(base_url: str, host: str,
 
 
 S3_TRICKS = {
-    "empty": "",
     "no-scheme": "integrate.rabbitpre.com/api",
     "relative": "//h.example/api",
     "ftp": "ftp://h.example",
@@ -82,6 +81,11 @@ S3_TRICKS = {
     "ipv6-zone": "https://[fe80::1%25eth0]",
     "two-hosts": "https://h.example,evil.example",
 }
+
+
+def test_no_address_at_all_is_asked_for() -> None:
+    with canary.raises(ConfigError, match="no base URL: set base_url= or ASYNCIMPORT_BASE_URL"):
+        read_address("", None, allow_insecure_http=False)
 
 
 @pytest.mark.parametrize("base_url", S3_TRICKS.values(), ids=S3_TRICKS.keys())
