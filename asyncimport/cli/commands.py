@@ -190,7 +190,10 @@ def demo(no_color: NoColor = False) -> None:
 def emulate(
     port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="Port on loopback; 0 takes a free one.")] = 0,
     faults: Annotated[Path | None, typer.Option("--faults", help="A JSON file of faults to inject.")] = None,
-    token: Annotated[str | None, typer.Option("--token", help="The token to accept; when not given, ASYNCIMPORT_TOKEN, else made up.")] = None,
+    token: Annotated[
+        str | None,
+        typer.Option("--token", help="The token to accept; when not given, ASYNCIMPORT_TOKEN, else made up."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not show what arrives.")] = False,
     no_color: NoColor = False,
 ) -> None:
