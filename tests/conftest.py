@@ -8,11 +8,15 @@ from collections.abc import Generator
 
 import canary
 import pytest
+from hypothesis import HealthCheck, settings
 
 # A shell starts what it puts into the background with Ctrl-C ignored, and children inherit that: tests send it to theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Children then buffer their output as a user's do, and lose it where a user's would.
 os.environ.pop("PYTHONUNBUFFERED", None)
+# A machine that does other work too is slow at times: that is no fault of what is tested.
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")
 
 
 @pytest.hookimpl(wrapper=True)
