@@ -129,7 +129,7 @@ class Admission:
 
 def _with_column(problem: Problem, position: int, origin: Origin) -> Problem:
     column_of = getattr(origin, "column_of", None)
-    place = problem.place.removeprefix(f"data[{position}]").removeprefix(".")
+    place = problem.place_in(position)
     return evolve(problem, column=column_of(place)) if column_of is not None and place else problem
 
 

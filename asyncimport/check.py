@@ -17,9 +17,8 @@ from attrs import define, field, frozen
 from asyncimport.batch import Batch
 from asyncimport.clock import Clock, wall_ms
 from asyncimport.configs import Config
-from asyncimport.errors import SourceError
 from asyncimport.fields import Problem
-from asyncimport.outcome import MAX_REASONS, OTHER_REASONS, Rejected
+from asyncimport.outcome import MAX_REASONS, OTHER_REASONS, Rejected, many
 from asyncimport.policy import DispatchPolicy
 from asyncimport.resources import Resource
 from asyncimport.stages import Source, Stages, stages_of
@@ -157,7 +156,7 @@ class CheckReport:
     def __str__(self) -> str:
         good, size = (
             self.read - self.rejected,
-            f"{self.batches:,} batch{'' if self.batches == 1 else 'es'} of {self.bytes:,} bytes",
+            f"{many(self.batches, 'batch', 'batches')} of {self.bytes:,} bytes",
         )
         lines = [
             f"{self.resource}: {self.read:,} read, {self.rejected:,} with errors; {good:,} would be sent in {size}"
@@ -221,10 +220,9 @@ class Check:
         finally:
             await reader.aclose()
         self.source_ended = reader.is_exhausted
-        if reader.error is not None:
-            kind = type(reader.error).__name__
-            words = f"{reader.error}:" if isinstance(reader.error, SourceError) else f"the source raised {kind} after"
-            raise SourceError(f"{words} {self.read:,} records were read", self.read) from reader.error
+        failure = reader.failure(self.read)
+        if failure is not None:
+            raise failure
 
     def stop(self) -> None:
         """Read no more; `run` returns soon."""
@@ -288,7 +286,7 @@ class Check:
                 position=position,
                 line=rejected.line,
                 column=problem.column,
-                place=problem.place.removeprefix(f"data[{position}]").removeprefix("."),
+                place=problem.place_in(position),
                 got="" if is_unread else problem.got,
                 pattern=problem.example,
                 rule=problem.rule,

@@ -46,6 +46,10 @@ class Problem:
     #: The column of the source that the value came from, where the source has columns.
     column: str | None = attrs.field(default=None, eq=False)
 
+    def place_in(self, position: int) -> str:
+        """The place within the record at this position of the data; empty where it is the record itself."""
+        return self.place.removeprefix(f"data[{position}]").removeprefix(".")
+
     @property
     def reason(self) -> str:
         """The same for every record with this fault: fit for counting."""

@@ -166,11 +166,11 @@ class ImportReport:
         return f"{self.read:,} read = {' + '.join(counts) or '0 of anything'}"
 
     def __str__(self) -> str:
-        ids = f", {_many(len(self.batch_ids), 'batch id', 'batch ids')}" if self.batch_ids else ""
-        requests = f"{_many(self.attempts, 'request')} ({_many(self.retries, 'retry', 'retries')})"
+        ids = f", {many(len(self.batch_ids), 'batch id', 'batch ids')}" if self.batch_ids else ""
+        requests = f"{many(self.attempts, 'request')} ({many(self.retries, 'retry', 'retries')})"
         lines = [
             f"{self.resource}: {self._counts()}",
-            f"  {_many(self.batches, 'batch', 'batches')}{ids}, {requests}, {self.bytes_sent:,} bytes",
+            f"  {many(self.batches, 'batch', 'batches')}{ids}, {requests}, {self.bytes_sent:,} bytes",
             f"  {self.elapsed_s:.2f} s, {self.records_per_s:,.0f} records/s",
         ]
         if self.possible_duplicates:
@@ -182,7 +182,8 @@ class ImportReport:
         return "\n".join(lines)
 
 
-def _many(count: int, one: str, more: str = "") -> str:
+def many(count: int, one: str, more: str = "") -> str:
+    """A number and what it counts, in the singular or the plural."""
     return f"{count:,} {one if count == 1 else more or f'{one}s'}"
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 from asyncimport.admission import Wire
 from asyncimport.clock import Bell, Clock
-from asyncimport.errors import ConfigError
+from asyncimport.errors import ConfigError, SourceError
 from asyncimport.outcome import Rejected
 from asyncimport.records import Record
 from asyncimport.sources.inline import Inline
@@ -74,6 +74,16 @@ class Reader(ABC):
         """Keep what the source raised, unless the run's own stop made it raise."""
         if not self._is_stopping and self.error is None:
             self.error = error
+
+    def failure(self, read: int, advice: str = "") -> SourceError | None:
+        """What the source raised after so many records, as the error that tells of it; None when it raised nothing."""
+        error = self.error
+        if error is None:
+            return None
+        what = f"{error}:" if isinstance(error, SourceError) else f"the source raised {type(error).__name__} after"
+        lost = SourceError(f"{what} {read:,} records were read{advice}", read)
+        lost.__cause__ = error
+        return lost
 
     @property
     def is_done(self) -> bool:

@@ -14,7 +14,7 @@ from asyncimport.admission import neighbours
 from asyncimport.batch import Positions
 from asyncimport.clock import Bell, Clock
 from asyncimport.dispatcher import Dispatcher
-from asyncimport.errors import AsyncImportError, JournalError, SourceError, StateError, TooManyRejected
+from asyncimport.errors import AsyncImportError, JournalError, StateError, TooManyRejected
 from asyncimport.observer import Notifier, RunEnded, RunStarted, SourceAbandoned
 from asyncimport.options import Options
 from asyncimport.outcome import BatchOutcome, ImportReport, Rejected, Tally, Unsent
@@ -236,13 +236,8 @@ class OutcomeStream:
 
     def _conclude(self, parts: Parts) -> None:
         """Fix the report and the failure."""
-        error, read = parts.stages.reader.error, parts.tally.read
-        if error is not None:
-            what = f"{error}:" if isinstance(error, SourceError) else f"the source raised {type(error).__name__} after"
-            words = f"{what} {read:,} records were read; the report says what became of them"
-            lost = SourceError(words, read)
-            lost.__cause__ = error
-            self._failure = self._failure or lost
+        lost = parts.stages.reader.failure(parts.tally.read, "; the report says what became of them")
+        self._failure = self._failure or lost
         parts.tally.source_ended = parts.stages.reader.is_exhausted and not self._is_source_left
         self._check_rejections(parts, at_end=True)
         self._final = parts.tally.report(parts.clock.now())

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 
 from asyncimport.check import Check, CheckReport, check_of
 from asyncimport.cli.errors import EXIT_INTERRUPTED, EXIT_REJECTED
@@ -13,6 +11,7 @@ from asyncimport.cli.metered import Metered
 from asyncimport.cli.options import OutputOptions
 from asyncimport.cli.output import say, say_pieces
 from asyncimport.cli.screen import Screen, open_screen
+from asyncimport.cli.signals import caught
 from asyncimport.cli.standing import Standing
 from asyncimport.clock import SystemClock
 from asyncimport.configs import Config
@@ -36,7 +35,7 @@ async def _check(resource: Resource, source: Metered, config: Config, output: Ou
     screen = open_screen(quiet=output.quiet, color=output.color)
     showing = asyncio.create_task(_keep_showing(check, screen, source), name="asyncimport-screen")
     try:
-        with _stopped_by_ctrl_c(check):
+        with caught(lambda _: check.stop(), signal.SIGINT):
             await check.run()
     except SourceError:
         screen.close(None)
@@ -75,18 +74,6 @@ async def _keep_showing(check: Check, screen: Screen, source: Metered) -> None:
             is_check=True,
         )
         screen.show(standing)
-
-
-@contextmanager
-def _stopped_by_ctrl_c(check: Check) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or no main thread: Ctrl-C cancels
-        loop.add_signal_handler(signal.SIGINT, check.stop)
-    try:
-        yield
-    finally:
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.remove_signal_handler(signal.SIGINT)
 
 
 def _show(report: CheckReport, *, as_json: bool) -> None:

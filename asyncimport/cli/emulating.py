@@ -9,8 +9,6 @@ import signal
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Final, TextIO
@@ -20,10 +18,11 @@ from attrs import define, field, frozen
 from asyncimport.cli.output import can_draw, tell
 from asyncimport.cli.region import Line, Region, packed
 from asyncimport.cli.screen import LIVE_EVERY_S, PLAIN_EVERY_S
-from asyncimport.cli.standing import many
+from asyncimport.cli.signals import caught
 from asyncimport.emulator import Emulator, FaultFileError, Ledger, LoggedRequest, emulate
 from asyncimport.emulator.standalone import announce
 from asyncimport.errors import ConfigError
+from asyncimport.outcome import many
 
 RATE_OVER_S: Final = 5.0
 #: How far back the last answer is looked for: the newest requests may still be waiting for theirs.
@@ -51,7 +50,7 @@ async def run_emulator(
     token = token or os.environ.get("ASYNCIMPORT_TOKEN") or None
     served = _Served(quiet=quiet, color=color, has_token=token is not None)
     try:
-        with ending.caught():
+        with caught(ending.caught, *EXIT_CODES):
             await served.serve(port=port, faults=faults, token=token)
     except asyncio.CancelledError:
         if not ending.takes_back():
@@ -69,21 +68,8 @@ class _Ending:
         self._count = 0
         self._task = asyncio.current_task()
 
-    @contextmanager
-    def caught(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        refused = (NotImplementedError, RuntimeError, ValueError)  # Windows, or no main thread
-        with suppress(*refused):
-            for number in EXIT_CODES:
-                loop.add_signal_handler(number, self._signalled, number)
-        try:
-            yield
-        finally:
-            with suppress(*refused):
-                for number in EXIT_CODES:
-                    loop.remove_signal_handler(number)
-
-    def _signalled(self, number: signal.Signals) -> None:
+    def caught(self, number: signal.Signals) -> None:
+        """Take one signal."""
         self.by = number
         self._count += 1
         if self._task is not None:

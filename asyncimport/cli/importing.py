@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 
 import orjson
 from attrs import frozen
@@ -17,11 +15,12 @@ from asyncimport.cli.metered import Metered
 from asyncimport.cli.options import OutputOptions, RunChoices
 from asyncimport.cli.output import say, tell
 from asyncimport.cli.screen import Screen, open_screen
-from asyncimport.cli.standing import Standing, many
+from asyncimport.cli.signals import caught
+from asyncimport.cli.standing import Standing
 from asyncimport.client import ImportClient
 from asyncimport.configs import Config
 from asyncimport.errors import AsyncImportError
-from asyncimport.outcome import ImportReport
+from asyncimport.outcome import ImportReport, many
 from asyncimport.resources import Resource
 from asyncimport.stream import OutcomeStream
 
@@ -96,7 +95,7 @@ async def follow(outcomes: OutcomeStream, screen: Screen, source: Metered) -> En
     standing = failure = None
     try:
         async with outcomes:
-            with interrupt.caught():
+            with caught(interrupt.caught, signal.SIGINT):
                 await _read(outcomes, screen, source, interrupt)
     except AsyncImportError as error:
         if error.report is None:
@@ -157,20 +156,8 @@ class _Interrupt:
         self._screen = screen
         self._task = asyncio.current_task()
 
-    @contextmanager
-    def caught(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        with suppress(
-            NotImplementedError, RuntimeError, ValueError
-        ):  # Windows, or no main thread: Ctrl-C cancels at once
-            loop.add_signal_handler(signal.SIGINT, self._interrupted)
-        try:
-            yield
-        finally:
-            with suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.remove_signal_handler(signal.SIGINT)
-
-    def _interrupted(self) -> None:
+    def caught(self, _number: signal.Signals) -> None:
+        """Take one Ctrl-C."""
         self.count += 1
         if self.count == 1:
             self._screen.note("interrupted: waiting for what is in flight; once more to stop at once")

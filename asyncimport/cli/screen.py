@@ -22,9 +22,9 @@ from asyncimport.cli.standing import (
     failure_words,
     is_about_the_token,
     left_words,
-    many,
 )
 from asyncimport.observer import AttemptFailed, Notice, Paused, SourceAbandoned, TokenRenewed
+from asyncimport.outcome import many
 
 #: Often enough that a countdown and a turning sign look alive; a frame costs about half a millisecond.
 LIVE_EVERY_S: Final = 0.25

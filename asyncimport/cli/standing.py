@@ -120,11 +120,6 @@ def clock_words(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
-def many(count: int, one: str, more: str) -> str:
-    """A count with its noun: `1 retry`, `1,200 retries`."""
-    return f"{count:,} {one if count == 1 else more}"
-
-
 @define
 class Pace:
     """The points of one import that rate and time left are told by: about two a second of some seconds and of a minute."""

@@ -549,7 +549,9 @@ def test_a_gone_stderr_silences_a_screen_for_good(kind: str) -> None:
 def test_a_closed_stream_silences_a_pen() -> None:
     stream = io.StringIO()
     stream.close()
-    Pen(stream).line("unheard")
+    pen = Pen(stream)
+    pen.line("unheard")
+    assert pen == Pen(stream, is_dry=True)
 
 
 SCRIPT = """

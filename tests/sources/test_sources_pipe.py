@@ -122,6 +122,7 @@ def test_closing_leaves_a_descriptor_of_others_open(pipe: tuple[str, FileIO]) ->
     path, _ = pipe
     descriptor = os.open(path, os.O_RDONLY)
     Pipe(descriptor, is_ours=False).close()
+    assert os.fstat(descriptor)
     os.close(descriptor)
 
 
