@@ -16,7 +16,7 @@ from asyncimport.batch import Positions
 from asyncimport.fields import At, Problem
 from asyncimport.learned import Learned
 from asyncimport.outcome import Rejected
-from asyncimport.rejects import not_kept
+from asyncimport.rejects import made_uuid, not_kept
 from asyncimport.resources import Resource
 from asyncimport.shape import Shape, copy_record, shape_of
 from asyncimport.unreadable import Unreadable
@@ -102,7 +102,7 @@ class Admission:
 
     def _stamp(self, wire: Wire, position: int) -> None:
         if "uuid" not in wire:
-            wire["uuid"] = f"{self.run_id}{position:016x}"
+            wire["uuid"] = made_uuid(self.run_id, position)
         if "time" not in wire:
             wire["time"] = self.now_ms()
 

@@ -58,14 +58,17 @@ class Positions(Sequence[int]):
 class State(Enum):
     """Where a batch stands."""
 
+    PLANNED = auto()
     READY = auto()
     IN_FLIGHT = auto()
     WAITING = auto()
     SETTLED = auto()
 
 
-#: All moves there are. READY and WAITING settle without an attempt only when the run stops.
+#: All moves there are. PLANNED waits for the journal. PLANNED, READY and WAITING settle without an attempt only when
+#: the run stops.
 TRANSITIONS: Final[dict[State, frozenset[State]]] = {
+    State.PLANNED: frozenset({State.READY, State.SETTLED}),
     State.READY: frozenset({State.IN_FLIGHT, State.SETTLED}),
     State.IN_FLIGHT: frozenset({State.WAITING, State.SETTLED}),
     State.WAITING: frozenset({State.READY, State.SETTLED}),
@@ -80,7 +83,9 @@ class Batch:
     number: int
     positions: Positions
     body: bytes
-    state: State = State.READY
+    state: State = State.PLANNED
+    #: Whether the journal of an earlier process has it: it is sent again, or for the first time.
+    is_resumed: bool = False
     #: Requests started, the first one included.
     attempts: int = 0
     #: Attempts that count against the retry policy (throttling and what never left do not).
@@ -93,6 +98,11 @@ class Batch:
     unrepeated: int = 0
     #: Whether the one free retry on a stale connection was used.
     free_retry_used: bool = False
+    #: Records sent again after an attempt without an answer, and bytes sent, over all attempts.
+    duplicates: int = 0
+    sent_bytes: int = 0
+    #: Whether the run's stop settled it: a resumed run sends it.
+    is_given_back: bool = False
     #: The last thing that went wrong, in words without data.
     last_fault: str = ""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from functools import partial
 from types import TracebackType
@@ -17,19 +16,24 @@ from asyncimport.clock import Bell, Clock, SystemClock, wall_ms
 from asyncimport.configs import Config, EventImportConfig, UserImportConfig
 from asyncimport.contact import Contact
 from asyncimport.credentials import AppCredentials, Token, credentials_of
+from asyncimport.disk import DiskWriter
 from asyncimport.dispatcher import Dispatcher
 from asyncimport.errors import ConfigError, StateError
+from asyncimport.journal.catch_up import catch_up
+from asyncimport.journal.journal import Journal
+from asyncimport.journal.known import Run
+from asyncimport.journal.opening import begin_tally, is_at_end, is_repeatable, journal_of, rejects_of, run_of, start_of
 from asyncimport.lane import Lane
 from asyncimport.observer import Notifier, Observer
 from asyncimport.options import Options, RunOptions
 from asyncimport.outcome import ImportReport, Rejected, Tally, Unsent
+from asyncimport.parts import Call, Parts, Unread
 from asyncimport.policy import DispatchPolicy
-from asyncimport.rejects import Lines, json_of, not_kept
-from asyncimport.rejects_file import RejectsFile
+from asyncimport.rejects import Rejection, json_of, not_kept
 from asyncimport.resources import EVENTS, USERS, Resource
 from asyncimport.session import SessionManager
-from asyncimport.stages import Source, stages_of
-from asyncimport.stream import OutcomeStream, Parts, Unread
+from asyncimport.stages import Source, check_kinds, stages_of
+from asyncimport.stream import OutcomeStream
 from asyncimport.transport import AiohttpTransport, HttpOptions, Transport
 from asyncimport.window import Window
 
@@ -37,20 +41,24 @@ from asyncimport.window import Window
 async def flow(parts: Parts) -> None:
     """Source ─▶ reader ─▶ admission ─▶ chunker ─▶ codec ─▶ dispatcher: one run's records, hop by hop, in source order."""
     stages, reader, chunker = parts.stages, parts.stages.reader, parts.stages.chunker
+    if not await catch_up(parts, _submit):
+        return
     while not reader.is_done:
         lingers_until = None if chunker.opened_at is None else chunker.opened_at + stages.policy.linger_s
+        first = reader.position
         items = await reader.pull(lingers_until)
-        first = parts.tally.read
+        if not await parts.write_down(first, items):
+            return  # the journal has failed, which stops the run
         parts.tally.add_read(len(items))
-        owed = (*chunker.positions.runs, range(first, parts.tally.read))
+        owed = (*chunker.positions.runs, range(first, first + len(items)))
         pieces = stages.pieces(items, first)
         del items  # a hop is let go with its pieces, before the next is pulled
         await _submit(parts, pieces, owed)
         stages.fit()
-        if parts.rejects is not None:
-            await parts.rejects.room()
+        await parts.room()
         await asyncio.sleep(0)  # a source that never waits lets the workers in between its hops
-    await _submit(parts, stages.flushed(), chunker.positions.runs)
+    if not reader.is_stopping:  # a batch that will not be sent any more is not cut
+        await _submit(parts, stages.flushed(), chunker.positions.runs)
 
 
 async def _submit(parts: Parts, pieces: Iterator[Batch | Rejected], owed: tuple[range, ...]) -> None:
@@ -67,7 +75,7 @@ def _settle_lost(parts: Parts, owed: tuple[range, ...]) -> None:
     taken = set(parts.stages.chunker.positions).union(*parts.dispatcher.entered)
     lost = Positions.of([position for run in owed for position in run if position not in taken])
     if lost:
-        parts.dispatcher.settle(Unsent(positions=lost, reason="the run broke off"), b"")
+        parts.dispatcher.settle(Unsent(positions=lost, reason="the run broke off"), None)
 
 
 class ImportClient:
@@ -146,6 +154,7 @@ class ImportClient:
         Raises:
             ConfigError: a source, config or option that cannot work, or an address that is not the platform's.
             SourceError: the source raised; what it had given was sent.
+            JournalError: the journal cannot be used or written, or is of another import.
             AuthError, TooManyRejected, UploadStalled: the run was stopped; the error's `report` counts every record.
 
         Cancellation: nothing more is sent, what is in flight is cut off, the source is closed; within 5 s nothing of the
@@ -165,8 +174,8 @@ class ImportClient:
             ConfigError: an option that cannot work; the rest is checked on entering.
         """
         values: dict[str, Any] = {"policy": self._policy, **run}
-        options = Options(**values)
-        return OutcomeStream(partial(self._parts, resource, source, config, options), flow, self._streams.discard)
+        call = Call(resource=resource, source=source, config=config, options=Options(**values))
+        return OutcomeStream(partial(self._parts, call), flow, self._streams.discard)
 
     async def check(self, resource: Resource, source: Source, config: Config) -> CheckReport:
         """A dry run: everything of an import but the sending. Its report has each error with its place, batches and bytes.
@@ -183,24 +192,52 @@ class ImportClient:
         await check.run()
         return check.report()
 
-    def _parts(
-        self, resource: Resource, source: Source, config: Config, options: Options, stream: OutcomeStream
+    async def _parts(self, call: Call, stream: OutcomeStream) -> Parts:
+        """What a run is made of; what it keeps on disk is opened first."""
+        check_kinds(call.resource, call.config)
+        self._session.enter()
+        run = run_of(self._session.address.url_of(call.resource), call, started_ms=wall_ms())
+        journal = journal_of(call, run, self._clock, planned=stream.planned, failed=stream.stop)
+        rejects = None if journal else rejects_of(call, run, self._clock, failed=stream.stop)
+        on_disk = journal or rejects
+        if on_disk is not None:
+            await on_disk.open()
+        try:
+            self._session.enter()  # it may have been closed meanwhile
+            return self._wired(call, stream, run if journal is None else journal.known.run, journal, rejects)
+        except BaseException:
+            if on_disk is not None:
+                await on_disk.abandon()
+            raise
+
+    def _wired(
+        self,
+        call: Call,
+        stream: OutcomeStream,
+        run: Run,
+        journal: Journal | None,
+        rejects: DiskWriter[Rejection] | None,
     ) -> Parts:
         """The stages of one run, wired up in the order of the flow."""
-        policy, clock, run_id = options.policy, self._clock, secrets.token_hex(10)
+        resource, config, options = call.resource, call.config, call.options
+        policy, clock = options.policy, self._clock
+        keeps = options.rejects is not None or options.on_reject is not None or journal is not None
+        start, first = (call.source, 0) if journal is None else start_of(call.source, journal.known)
         stages = stages_of(
             resource,
-            source,
+            start,
             config,
             policy=policy,
-            run_id=run_id,
+            run_id=run.run_id,
             clock=clock,
-            wall_ms=wall_ms,
-            content_of=not_kept if options.rejects is None else json_of,
+            wall_ms=(lambda: run.started_ms) if is_repeatable(options) else wall_ms,
+            content_of=json_of if keeps else not_kept,
+            first=first,
         )
-        self._session.enter()
         window = Window(policy.width)
-        tally = Tally(resource=resource.name, run_id=run_id, started_at=clock.now())
+        tally = Tally(resource=resource.name, run_id=run.run_id, started_at=clock.now())
+        if journal is not None:
+            begin_tally(tally, journal.known, clock.now())
         dispatcher = Dispatcher(
             resource=resource,
             policy=policy,
@@ -213,11 +250,8 @@ class ImportClient:
             notify=self._notify,
             settle=stream.settled,
             fail=stream.stop,
+            journal=journal,
         )
-        rejects = None
-        if options.rejects is not None:
-            lines = Lines(resource=resource.name, run_id=run_id)
-            rejects = RejectsFile(options.rejects, lines, clock, stream.stop)
         self._streams.add(stream)
         return Parts(
             stages=stages,
@@ -228,7 +262,10 @@ class ImportClient:
             clock=clock,
             notify=self._notify,
             wall_ms=wall_ms,
+            started_at=clock.now(),
             rejects=rejects,
+            journal=journal,
+            is_source_at_end=journal is not None and is_at_end(call.source, journal.known),
         )
 
     async def aclose(self) -> None:

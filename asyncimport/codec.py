@@ -70,6 +70,22 @@ class Encoder:
         else:
             yield from self._encode_parts(chunk, len(body))
 
+    def encode_whole(self, chunk: Chunk) -> Batch | None:
+        """The one batch of records that were one before, whatever its size; None when none of them can be encoded."""
+        try:
+            body = self._dumps(chunk.wires)
+        except TypeError:
+            checked = [
+                self._checked(wire, position) for wire, position in zip(chunk.wires, chunk.positions, strict=True)
+            ]
+            good = [index for index, item in enumerate(checked) if not isinstance(item, Rejected)]
+            wires: Any = [checked[index] for index in good]
+            chunk = Chunk(wires=wires, positions=Positions.of([chunk.positions[index] for index in good]))
+            if not good:
+                return None
+            body = self._dumps(wires)
+        return Batch(number=-1, positions=chunk.positions, body=body)
+
     def _encode_parts(self, chunk: Chunk, size: int) -> Iterator[Batch | Rejected]:
         """Cut a chunk whose payload is too large into parts that should fit, at least two."""
         records = len(chunk.wires)

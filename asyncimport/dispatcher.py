@@ -12,7 +12,7 @@ import asyncio
 import heapq
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
@@ -24,6 +24,7 @@ from asyncimport.clock import Bell, Clock, is_being_cancelled
 from asyncimport.credentials import Grant
 from asyncimport.errors import AsyncImportError, AuthError, StateError, UploadStalled
 from asyncimport.gate import MAX_PAUSE_S
+from asyncimport.journal.journal import Journal
 from asyncimport.lane import Lane
 from asyncimport.observer import AttemptFailed, NoBatchId, Notifier, Paused
 from asyncimport.outcome import Accepted, BatchOutcome, Rejected, Tally, Unconfirmed, Unsent
@@ -57,15 +58,18 @@ class Dispatcher:
     tally: Tally
     clock: Clock
     notify: Notifier
-    #: Told each outcome as it is settled, with the bytes of its batch; they are empty where there was none.
-    settle: Callable[[BatchOutcome, bytes], None]
+    #: Told each outcome as it is settled, with its batch where there was one.
+    settle: Callable[[BatchOutcome, Batch | None], None]
     #: Told the one error that ends the run.
     fail: Callable[[AsyncImportError], None]
+    #: Has each batch on disk before it is sent for the first time.
+    journal: Journal | None = None
     #: What the last call of `submit` took in.
     entered: list[Positions] = field(factory=list)
     #: Rung for workers when there may be something to do, and for the producer when there may be room.
     _work: Bell = field(init=False)
     _room: Bell = field(init=False)
+    _planned: dict[int, Batch] = field(factory=dict)
     _ready: deque[Batch] = field(factory=deque)
     _waiting: list[tuple[float, int, Batch]] = field(factory=list)
     _in_flight: set[Batch] = field(factory=set)
@@ -100,16 +104,31 @@ class Dispatcher:
     def _enter(self, piece: Batch | Rejected) -> None:
         self.entered.append(piece.positions)
         if isinstance(piece, Rejected):
-            self.settle(piece, b"")
+            self.settle(piece, None)
             return
         self.window.enter(len(piece.body))
         self.lane.batches += 1
-        self.tally.batches += 1
-        if self._is_stopped:
+        self.tally.batches += not piece.is_resumed
+        if self.journal is not None and not piece.is_resumed:
+            self.journal.plan(piece)
+        if self._is_stopped or (piece.unanswered and self.on_unknown == "park"):
             self._give_back(piece)
+        elif self.journal is None or piece.is_resumed:
+            self._make_ready(piece)
         else:
-            self._ready.append(piece)
-            self._work.ring(1)
+            self._planned[piece.number] = piece
+
+    def _make_ready(self, batch: Batch) -> None:
+        batch.move(State.READY)
+        self._ready.append(batch)
+        self._work.ring(1)
+
+    def planned(self, numbers: Iterable[int]) -> None:
+        """The journal has these batches on disk: they may be sent."""
+        for number in numbers:
+            batch = self._planned.pop(number, None)  # None when the run has stopped meanwhile
+            if batch is not None:
+                self._make_ready(batch)
 
     def made_room(self) -> None:
         """Somebody read an outcome."""
@@ -179,7 +198,7 @@ class Dispatcher:
     def _is_done(self) -> bool:
         if self._is_stopped:
             return True
-        return self._is_closed and not (self._ready or self._waiting or self._in_flight)
+        return self._is_closed and not (self._planned or self._ready or self._waiting or self._in_flight)
 
     def _next(self, now: float, place: _Place) -> Batch | float | None:
         """The batch to send now, or when to look again, or None: wait for a change."""
@@ -207,6 +226,9 @@ class Dispatcher:
         self.lane.start(started_at)
         try:
             grant = await self.session.grant()
+            if not (self.journal is None or await self.journal.start(batch)):
+                self._wait(batch, started_at)  # the journal has failed, which stops the run
+                return
             attempt = grant if isinstance(grant, NoAnswer) else await self._attempt(batch, grant)
         except AuthError as error:
             self._wait(batch, started_at)
@@ -222,6 +244,7 @@ class Dispatcher:
         tally.attempts += 1
         tally.retries += batch.attempts > 0
         tally.possible_duplicates += batch.count * batch.unrepeated
+        batch.duplicates += batch.count * batch.unrepeated
         batch.unrepeated = 0
         batch.attempts += 1
         try:
@@ -232,6 +255,7 @@ class Dispatcher:
             raise
         if not isinstance(attempt, NoAnswer) or attempt.sent:
             tally.bytes_sent += len(batch.body)
+            batch.sent_bytes += len(batch.body)
         return attempt
 
     def _conclude(self, batch: Batch, verdict: Verdict, started_at: float, grant: Grant | None) -> None:
@@ -317,7 +341,7 @@ class Dispatcher:
         self._in_flight.discard(batch)
         self.window.leave(len(batch.body))
         self.lane.batches -= 1
-        self.settle(outcome, batch.body)
+        self.settle(outcome, batch)
         if not self.lane.batches:
             self.lane.contact.rest()
         if self._is_done():
@@ -338,7 +362,8 @@ class Dispatcher:
         return Unconfirmed(positions=batch.positions, attempts=batch.attempts, reason=batch.last_fault)
 
     def _give_back_waiting(self) -> None:
-        left = [*self._ready, *(batch for _, _, batch in self._waiting)]
+        left = [*self._planned.values(), *self._ready, *(batch for _, _, batch in self._waiting)]
+        self._planned.clear()
         self._ready.clear()
         self._waiting.clear()
         for batch in sorted(left, key=lambda batch: batch.number):
@@ -346,6 +371,7 @@ class Dispatcher:
 
     def _give_back(self, batch: Batch) -> None:
         """Settle a batch because the run stops: unconfirmed when an attempt went unanswered, else unsent."""
+        batch.is_given_back = True
         if batch.unanswered:
             self._settle(batch, self._unconfirmed(batch))
         else:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from typing import Any, TypedDict, get_args
 
+import orjson
 from attrs import field, frozen
 
 from asyncimport.errors import ConfigError
+from asyncimport.outcome import Rejected
 from asyncimport.policy import DispatchPolicy, OnUnknown, Share
 
 
@@ -22,8 +25,20 @@ class RunOptions(TypedDict, total=False):
     deadline: float
     #: What becomes of a batch that was sent and not answered: "resend" (at least once), or "park" it as unconfirmed.
     on_unknown: OnUnknown
-    #: A file that must not exist: each rejected record becomes a line of it (`rejects.py`). Mode 0600; not kept when empty.
+    #: A file that must not exist: each record that is rejected, unconfirmed or unsent becomes a line of it (`rejects.py`).
+    #: Mode 0600; not kept when empty. With a journal it is written at the end of the run, and replaced when resumed.
     rejects: str | os.PathLike[str]
+    #: A file that keeps what was done: the same call with the same journal goes on where it was acknowledged (`journal/`).
+    journal: str | os.PathLike[str]
+    #: Whether records are on disk before they count as read: for a source that cannot be read again. Needs a journal.
+    spool: bool
+    #: What tells this source from others of the same journal's kind; a file has its size and time of change for that.
+    source_id: str
+    #: Called on the event loop with one `Rejected` for each rejected record, which holds it as `record`. Must not block;
+    #: what it raises stops the run and comes out as it is.
+    on_reject: Callable[[Rejected], None]
+    #: Plain JSON values that are kept with a new journal, for whoever resumes it. No secrets.
+    memo: Mapping[str, Any]
 
 
 def _is_a(*kinds: type[Any]) -> Any:
@@ -50,6 +65,11 @@ class Options:
     deadline: float | None = field(default=None, validator=_is_a(int, float))
     on_unknown: OnUnknown = "resend"
     rejects: str | os.PathLike[str] | None = field(default=None, validator=_is_a(str, os.PathLike))
+    journal: str | os.PathLike[str] | None = field(default=None, validator=_is_a(str, os.PathLike))
+    spool: bool = False
+    source_id: str | None = field(default=None, validator=_is_a(str))
+    on_reject: Callable[[Rejected], None] | None = None
+    memo: Mapping[str, Any] | None = field(default=None, validator=_is_a(Mapping))
 
     def __attrs_post_init__(self) -> None:
         """Hold the ranges."""
@@ -59,3 +79,21 @@ class Options:
             raise ConfigError("deadline takes seconds above 0")
         if self.on_unknown not in get_args(OnUnknown):
             raise ConfigError(f"on_unknown takes one of {', '.join(get_args(OnUnknown))}")
+        if type(self.spool) is not bool:
+            raise ConfigError("spool takes True or False")
+        if self.on_reject is not None and not callable(self.on_reject):
+            raise ConfigError("on_reject takes a callable that is given each rejected record")
+        self._check_journal()
+
+    def _check_journal(self) -> None:
+        if self.journal is None:
+            needing = [name for name in ("spool", "source_id", "memo") if getattr(self, name)]
+            if needing:
+                raise ConfigError(f"{needing[0]} needs a journal: give journal= too")
+        elif not os.fspath(self.journal) or "\0" in os.fspath(self.journal):
+            raise ConfigError("journal takes the path of a file")
+        if self.memo is not None:
+            try:
+                orjson.dumps(self.memo)
+            except TypeError:
+                raise ConfigError("memo takes plain JSON values") from None

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, assert_never
 
 import attrs
+import orjson
 from attrs import define, field, frozen
 
 from asyncimport.batch import Positions
@@ -61,6 +62,14 @@ class Rejected(_Outcome):
         if self.line is not None:
             where += f" (line {self.line})"
         return f"{where}: {self.detail}"
+
+    @property
+    def record(self) -> Any:
+        """The record as it came or was sent, in plain JSON values; for `on_reject`, and where the run keeps rejects.
+
+        Text when it could not be read at all, None when it was not kept.
+        """
+        return orjson.loads(self.content) if self.content else None
 
     @property
     def detail(self) -> str:
@@ -133,6 +142,9 @@ class ImportReport:
     source_ended: bool
     #: The lowest position that is neither accepted, rejected nor skipped, unread ones included; None when there is none.
     resume_from: int | None
+    #: Records that a spooled source may have given to a process that was killed before they were on disk, at most. They
+    #: came after the last one that was read then, and are not counted anywhere.
+    possibly_lost: int = 0
 
     @property
     def ok(self) -> bool:
@@ -177,6 +189,11 @@ class ImportReport:
             lines.append(f"  {self.possible_duplicates:,} records may be there twice (sent again after no answer)")
         lines += [f"  rejected {count:,} x {reason}" for reason, count in self.rejected_by_reason.items()]
         lines += [f"    {_where(first)}: {first.detail}" for first in self.first_rejections]
+        if self.possibly_lost:
+            lines.append(
+                f"  up to {many(self.possibly_lost, 'record')} that the source gave just before a process was killed "
+                "may be lost: they were not on disk yet"
+            )
         if self.resume_from is not None:
             lines.append(f"  not settled from record {self.resume_from:,} on")
         return "\n".join(lines)
@@ -189,6 +206,29 @@ def many(count: int, one: str, more: str = "") -> str:
 
 def _where(first: FirstRejection) -> str:
     return f"record {first.position}" if first.line is None else f"record {first.position} (line {first.line})"
+
+
+@frozen(kw_only=True)
+class Sums:
+    """What the earlier processes of a resumed run add up to."""
+
+    read: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    unconfirmed: int = 0
+    #: Read, and neither of these.
+    pending: int = 0
+    batches: int = 0
+    batch_ids: array[int] = field(factory=lambda: array("q"), repr=False)
+    attempts: int = 0
+    retries: int = 0
+    duplicates: int = 0
+    sent_bytes: int = 0
+    elapsed_s: float = 0.0
+    rejected_by_reason: Mapping[str, int] = field(factory=dict)
+    first_rejections: tuple[FirstRejection, ...] = ()
+    #: The lowest position that stays unconfirmed.
+    lowest_unconfirmed: int | None = None
 
 
 @define(kw_only=True)
@@ -212,9 +252,31 @@ class Tally:
     possible_duplicates: int = 0
     bytes_sent: int = 0
     source_ended: bool = False
+    possibly_lost: int = 0
     _lowest_open: int | None = None
     _reasons: dict[str, int] = field(factory=dict)
     _first: list[FirstRejection] = field(factory=list)
+
+    def restore(self, sums: Sums, now: float) -> None:
+        """Begin where an earlier process ended: what is pending is in progress."""
+        self.read, self.in_progress = sums.read, sums.pending
+        self.accepted, self.rejected, self.unconfirmed = sums.accepted, sums.rejected, sums.unconfirmed
+        self.batches, self.attempts, self.retries = sums.batches, sums.attempts, sums.retries
+        self.batch_ids = sums.batch_ids[:]
+        self.possible_duplicates, self.bytes_sent = sums.duplicates, sums.sent_bytes
+        self.started_at = now - sums.elapsed_s
+        self._reasons = dict(sums.rejected_by_reason)
+        self._first = list(sums.first_rejections)
+        self._lowest_open = sums.lowest_unconfirmed
+
+    def give_back(self, count: int, first: int, *, is_unconfirmed: bool) -> None:
+        """Count records that an earlier process read and this one did not come to, the first of them at this position."""
+        self.in_progress -= count
+        if is_unconfirmed:
+            self.unconfirmed += count
+        else:
+            self.unsent += count
+        self._leave_open_from(first)
 
     def add_read(self, count: int) -> None:
         """Count records that came from the source: they are in progress until an outcome settles them."""
@@ -245,8 +307,11 @@ class Tally:
                 assert_never(outcome)
 
     def _leave_open(self, positions: Positions) -> None:
-        if self._lowest_open is None or positions[0] < self._lowest_open:
-            self._lowest_open = positions[0]
+        self._leave_open_from(positions[0])
+
+    def _leave_open_from(self, position: int) -> None:
+        if self._lowest_open is None or position < self._lowest_open:
+            self._lowest_open = position
 
     def _resume_from(self) -> int | None:
         if self._lowest_open is None and not self.in_progress:
@@ -286,4 +351,5 @@ class Tally:
             first_rejections=tuple(self._first),
             source_ended=self.source_ended,
             resume_from=self._resume_from(),
+            possibly_lost=self.possibly_lost,
         )

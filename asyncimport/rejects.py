@@ -1,32 +1,42 @@
-"""Rejected records as lines of a file: one JSON object a line, with the record, so that it can be repaired and sent again.
+"""Records that were not accepted, as lines of a file: one JSON object a line, to be repaired and sent again.
 
-    {"record": {…}, "state": "rejected", "reason": …, "code": …, "detail": …, "resource": …, "run_id": …,
-     "position": 12, "line": 14, "time": "2026-01-31T12:00:00.000Z"}
+    {"record": {…}, "state": "rejected", "uuid": …, "time": …, "reason": …, "code": …, "detail": …, "resource": …,
+     "params": {…}, "run_id": …, "position": 12, "line": 14, "settled_at": "2026-01-31T12:00:00.000Z"}
 
 `record` is the record as it was sent, or as it came when it was refused here; text when it could not be read at all (the
-lines themselves), null when that was longer than is kept. `position` counts from 0, `line` from 1; `line` is
-null where the source has none. `time` is when it was settled, UTC. These lines hold people's data: the file is for its
-owner alone.
+lines themselves), null when that was longer than is kept. `state` is rejected, unconfirmed or unsent. `uuid` and `time`
+are an event's as it was sent, or would have been; null of what has none. `params` are the `publicParams`. `position`
+counts from 0, `line` from 1; `line` is null where the source has none. `settled_at` is UTC. These lines hold people's
+data: the file is for its owner alone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
 import orjson
-from attrs import define, frozen
+from attrs import define, evolve, field, frozen
 
+from asyncimport.batch import Positions
 from asyncimport.fields import JSON_INTEGERS, MAX_DEPTH, MAX_VALUES, is_unicode
-from asyncimport.outcome import Rejected
+from asyncimport.outcome import Rejected, Unconfirmed, Unsent
 from asyncimport.records import Record
 from asyncimport.shape import shape_of
 from asyncimport.unreadable import Unreadable
 
 #: What an outcome and its problems take in memory besides the record (measured, CPython 3.11: 4.5 KB with one problem).
 _OUTCOME_BYTES: Final = 5_000
+_STATES: Final = {Rejected: "rejected", Unconfirmed: "unconfirmed", Unsent: "unsent"}
+#: The states of a line.
+STATES: Final = tuple(_STATES.values())
+
+
+def made_uuid(run_id: str, position: int) -> str:
+    """The `uuid` of an event that has none: 20 characters of the run and 16 hex digits of the position (DESIGN.md, section 1)."""
+    return f"{run_id}{position:016x}"
 
 
 def not_kept(_record: object) -> bytes:
@@ -92,40 +102,77 @@ def _in_words(number: float) -> str:
 class Rejection:
     """An outcome on its way to the file: the records it is about are in `body`, a batch as it was sent, or in itself."""
 
-    outcome: Rejected
-    body: bytes
+    outcome: Rejected | Unconfirmed | Unsent
+    body: bytes = field(repr=False)
     settled_ms: int
+    #: Whether a resumed run sends its records, so that they are in the file only until then.
+    is_pending: bool = False
 
     @property
     def size(self) -> int:
         """Bytes it holds in memory, about."""
-        return len(self.body) + len(self.outcome.content) + _OUTCOME_BYTES
+        content = self.outcome.content if isinstance(self.outcome, Rejected) else b""
+        return len(self.body) + len(content) + _OUTCOME_BYTES
+
+
+@frozen(kw_only=True)
+class Line:
+    """One line, with its end, and what it is sorted and counted by."""
+
+    position: int
+    state: str
+    reason: str
+    text: bytes = field(repr=False)
 
 
 @frozen(kw_only=True)
 class Lines:
-    """Writes rejections as lines."""
+    """Writes what was not accepted as lines."""
 
     resource: str
     run_id: str
+    params: Mapping[str, Any]
+    #: Whether records have a `uuid` and a `time` of their own.
+    is_stamped: bool
+    #: The `time` of a record that has none, in milliseconds since 1970; None is the time of its rejection.
+    time_ms: int | None = None
 
-    def of(self, rejection: Rejection) -> Iterator[bytes]:
-        """One line for each record, with its line end."""
+    def of(self, rejection: Rejection) -> Iterator[Line]:
+        """One line for each record."""
         outcome = rejection.outcome
+        state = _STATES[type(outcome)]
+        refused = outcome if isinstance(outcome, Rejected) else None
         for position, record in zip(outcome.positions, _contents(rejection), strict=True):
+            uuid, time = self._stamps(record, position, rejection.settled_ms)
             line = {
                 "record": orjson.Fragment(record),
-                "state": "rejected",
+                "state": state,
+                "uuid": uuid,
+                "time": time,
                 "reason": outcome.reason,
-                "code": outcome.code,
-                "detail": outcome.detail,
+                "code": refused.code if refused else None,
+                "detail": refused.detail if refused else outcome.reason,
                 "resource": self.resource,
+                "params": self.params,
                 "run_id": self.run_id,
                 "position": position,
-                "line": outcome.line,
-                "time": _moment(rejection.settled_ms),
+                "line": refused.line if refused else None,
+                "settled_at": _moment(rejection.settled_ms),
             }
-            yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+            text = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+            yield Line(position=position, state=state, reason=outcome.reason, text=text)
+
+    def _stamps(self, content: bytes, position: int, settled_ms: int) -> tuple[str | None, int | None]:
+        """The `uuid` and `time` of a record as it was sent, or would have been."""
+        if not self.is_stamped:
+            return None, None
+        record = orjson.loads(content) if content else None
+        given = record if isinstance(record, dict) else {}
+        uuid, time = given.get("uuid"), given.get("time")
+        return (
+            uuid if isinstance(uuid, str) and uuid else made_uuid(self.run_id, position),
+            time if type(time) is int else settled_ms if self.time_ms is None else self.time_ms,
+        )
 
 
 def _moment(since_1970_ms: int) -> str:
@@ -136,4 +183,21 @@ def _moment(since_1970_ms: int) -> str:
 def _contents(rejection: Rejection) -> list[bytes]:
     if rejection.body:
         return [orjson.dumps(record) for record in orjson.loads(rejection.body)["data"]]
-    return [rejection.outcome.content]
+    return [rejection.outcome.content] if isinstance(rejection.outcome, Rejected) else []
+
+
+def each_rejected(outcome: Rejected, body: bytes) -> Iterator[Rejected]:
+    """A rejection for each record of an outcome, with the record; `body` is the batch as it was sent, where there was one."""
+    if not body:
+        yield outcome
+        return
+    for position, record in zip(outcome.positions, orjson.loads(body)["data"], strict=True):
+        yield evolve(outcome, positions=Positions((range(position, position + 1),)), content=orjson.dumps(record))
+
+
+def wires_body(wires: Sequence[dict[str, Any]]) -> bytes:
+    """Records that never were a batch, in the form in which a rejection holds one; those that cannot be encoded as text."""
+    try:
+        return orjson.dumps({"data": wires})
+    except TypeError:
+        return orjson.dumps({"data": [orjson.Fragment(json_of(wire)) for wire in wires]})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from attrs import frozen
@@ -14,11 +14,15 @@ from asyncimport.clock import Clock
 from asyncimport.codec import Encoder
 from asyncimport.configs import Config
 from asyncimport.errors import ConfigError
+from asyncimport.loop_reader import ListReader, LoopReader, TaskReader
 from asyncimport.outcome import Rejected
 from asyncimport.policy import DispatchPolicy
-from asyncimport.reader import HOP, Reader, reader_for
+from asyncimport.reader import HOP, Admits, Reader
+from asyncimport.records import Record
 from asyncimport.rejects import not_kept
 from asyncimport.resources import Resource
+from asyncimport.sources.inline import Inline
+from asyncimport.thread_reader import ThreadReader
 
 Source = Iterable[Any] | AsyncIterable[Any]
 
@@ -70,16 +74,16 @@ def stages_of(
     clock: Clock,
     wall_ms: Callable[[], int],
     content_of: Callable[[object], bytes] = not_kept,
+    first: int = 0,
 ) -> Stages:
     """Set up the stages of one run; nothing is read yet. `content_of` is what a rejection keeps of its record.
+
+    `first` is the position of the first record that the source gives.
 
     Raises:
         ConfigError: a resource, config or source that cannot work.
     """
-    if not isinstance(resource, Resource):
-        raise ConfigError(f"resource takes a Resource such as USERS or EVENTS, got {type(resource).__name__}")
-    if not isinstance(config, resource.config):
-        raise ConfigError(f"{resource.name} take a {resource.config.__name__}, got {type(config).__name__}")
+    check_kinds(resource, config)
     admission = Admission(resource=resource, config=config, run_id=run_id, now_ms=wall_ms, content_of=content_of)
     encoder = Encoder(
         public_params=config.to_wire(),
@@ -87,5 +91,38 @@ def stages_of(
         recheck=admission.recheck,
         content_of=content_of,
     )
-    reader = reader_for(source, admission, clock)
+    reader = reader_for(source, admission, clock, first)
     return Stages(reader=reader, chunker=Chunker(policy.batch_size), encoder=encoder, policy=policy, clock=clock)
+
+
+def reader_for(source: Any, admission: Admits, clock: Clock, first: int = 0) -> Reader:
+    """The reader that fits a source, whose first record has this position.
+
+    Raises:
+        ConfigError: the source is no iterable of records.
+    """
+    if isinstance(source, str | bytes | Mapping | Record):
+        raise ConfigError(
+            f"the source must be an iterable of records, not one {type(source).__name__}: put it into a list"
+        )
+    if isinstance(source, list | tuple):
+        return ListReader(source, admission, clock, first)
+    if isinstance(source, Inline):
+        return LoopReader(source.records, admission, clock, first)
+    if isinstance(source, AsyncIterable):
+        return TaskReader(source, admission, clock, first)
+    if isinstance(source, Iterable) or hasattr(source, "__getitem__"):
+        return ThreadReader(source, admission, clock, first)
+    raise ConfigError(f"the source must be an iterable or async iterable of records, got {type(source).__name__}")
+
+
+def check_kinds(resource: Resource, config: Config) -> None:
+    """Look whether a config is that of a resource.
+
+    Raises:
+        ConfigError: it is not, or one of them is something else.
+    """
+    if not isinstance(resource, Resource):
+        raise ConfigError(f"resource takes a Resource such as USERS or EVENTS, got {type(resource).__name__}")
+    if not isinstance(config, resource.config):
+        raise ConfigError(f"{resource.name} take a {resource.config.__name__}, got {type(config).__name__}")

@@ -3,60 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
-from attrs import define, field, frozen
-
-from asyncimport.admission import neighbours
-from asyncimport.batch import Positions
-from asyncimport.clock import Bell, Clock
-from asyncimport.dispatcher import Dispatcher
+from asyncimport.admission import Wire, neighbours
+from asyncimport.batch import Batch, Positions
+from asyncimport.clock import Bell
+from asyncimport.disk import LEAST_S, PATIENCE_S
 from asyncimport.errors import AsyncImportError, JournalError, StateError, TooManyRejected
-from asyncimport.observer import Notifier, RunEnded, RunStarted, SourceAbandoned
-from asyncimport.options import Options
-from asyncimport.outcome import BatchOutcome, ImportReport, Rejected, Tally, Unsent
+from asyncimport.observer import RunEnded, RunStarted, SourceAbandoned
+from asyncimport.outcome import BatchOutcome, ImportReport, Rejected, Unconfirmed, Unsent
+from asyncimport.parts import Parts
 from asyncimport.policy import allowed_rejections
-from asyncimport.rejects import Rejection
-from asyncimport.rejects_file import PATIENCE_S, RejectsFile
-from asyncimport.stages import Stages
-from asyncimport.window import Window
+from asyncimport.reader import ABANDON_AFTER_S
+from asyncimport.rejects import Rejection, each_rejected, wires_body
 
-
-@define
-class Unread:
-    """Outcomes settled and not yet read by the user. They count in the window, so the run waits for a slow reader."""
-
-    window: Window
-    bell: Bell
-    outcomes: deque[BatchOutcome] = field(factory=deque)
-
-    def put(self, outcome: BatchOutcome) -> None:
-        self.outcomes.append(outcome)
-        self.window.unread += 1
-        self.bell.ring()
-
-    def take(self) -> BatchOutcome:
-        self.window.unread -= 1
-        return self.outcomes.popleft()
-
-
-@frozen(kw_only=True)
-class Parts:
-    """The stages of one run, in the order of the flow."""
-
-    stages: Stages
-    dispatcher: Dispatcher
-    unread: Unread
-    tally: Tally
-    options: Options
-    clock: Clock
-    notify: Notifier
-    #: Wall clock in milliseconds since 1970.
-    wall_ms: Callable[[], int]
-    rejects: RejectsFile | None = None
+#: Of the time in which a stopped run must end: for the source and the disk, and for the disk alone.
+_FOR_CLOSING_S: Final = 2.5
+_FOR_DISK_S: Final = 1.5
 
 
 class OutcomeStream:
@@ -69,7 +34,7 @@ class OutcomeStream:
 
     def __init__(
         self,
-        build: Callable[[OutcomeStream], Parts],
+        build: Callable[[OutcomeStream], Awaitable[Parts]],
         flow: Callable[[Parts], Awaitable[None]],
         ended: Callable[[OutcomeStream], None],
     ) -> None:
@@ -78,8 +43,12 @@ class OutcomeStream:
         self._ended = ended
         self._parts: Parts | None = None
         self._task: asyncio.Task[None] | None = None
+        self._is_opening = False
         self._is_stopping = False
         self._is_source_left = False
+        self._has_hook_failed = False
+        #: When everything must be over, where the stop said so.
+        self._end_by = float("inf")
         #: When the drain after a stop is over; rung together with the end of sending.
         self._drain_until = 0.0
         self._watch: Bell | None = None
@@ -118,23 +87,57 @@ class OutcomeStream:
         Raises:
             ConfigError: a source, config or option that cannot work.
             StateError: the client is closed or belongs elsewhere, or the stream was used before.
+            JournalError: the journal cannot be used, or is of another import.
+
+        Cancellation: nothing was started.
         """
-        if self._parts is not None:
+        if self._is_opening:
             raise StateError("the stream was used before: call client.stream(...) for another import")
-        self._parts = parts = self._build(self)
+        self._is_opening = True
+        self._parts = parts = await self._build(self)
         parts.notify(RunStarted(resource=parts.tally.resource, run_id=parts.tally.run_id))
         self._task = asyncio.create_task(self._run(parts), name="asyncimport-run")
         return self
 
-    def settled(self, outcome: BatchOutcome, body: bytes = b"") -> None:
-        """Count an outcome, keep what was rejected, and hand it to the user; too many rejections stop the run."""
+    def settled(self, outcome: BatchOutcome, batch: Batch | None = None, *, body: bytes = b"") -> None:
+        """Count an outcome, keep what was not accepted, and hand it to the user; too many rejections stop the run.
+
+        `body` has the records that never were a batch, where they are kept.
+        """
         parts = self._running()
         parts.tally.settle(outcome)
-        if parts.rejects is not None and isinstance(outcome, Rejected):
-            parts.rejects.put(Rejection(outcome=outcome, body=body, settled_ms=parts.wall_ms()))
+        self._keep(parts, outcome, batch, body)
         parts.unread.put(outcome)
         if isinstance(outcome, Rejected):
+            self._tell_rejected(parts, outcome, batch)
             self._check_rejections(parts, at_end=False)
+
+    @staticmethod
+    def _keep(parts: Parts, outcome: BatchOutcome, batch: Batch | None, body: bytes) -> None:
+        settled_ms = parts.wall_ms()
+        if parts.journal is not None:
+            elapsed_s = parts.clock.now() - parts.tally.started_at
+            parts.journal.settle(outcome, batch, body=body, settled_ms=settled_ms, elapsed_s=elapsed_s)
+        elif parts.rejects is not None and isinstance(outcome, Rejected | Unconfirmed | Unsent):
+            rejection = Rejection(outcome=outcome, body=body if batch is None else batch.body, settled_ms=settled_ms)
+            parts.rejects.put(rejection, rejection.size)
+
+    def _tell_rejected(self, parts: Parts, outcome: Rejected, batch: Batch | None) -> None:
+        """Call the user's hook for each record; one that raises is not called again, and stops the run."""
+        hook = parts.options.on_reject
+        if hook is None or self._has_hook_failed:
+            return
+        try:
+            for rejected in each_rejected(outcome, b"" if batch is None else batch.body):
+                hook(rejected)
+        except Exception as error:  # noqa: BLE001 -- the user's own, which leaves as it is
+            self._has_hook_failed = True
+            self.stop(error)
+
+    def planned(self, numbers: Sequence[int]) -> None:
+        """The journal has batches on disk."""
+        if self._parts is not None:
+            self._parts.dispatcher.planned(numbers)
 
     def _check_rejections(self, parts: Parts, *, at_end: bool) -> None:
         tally = parts.tally
@@ -149,8 +152,11 @@ class OutcomeStream:
                 )
             )
 
-    def stop(self, failure: Exception | None = None) -> None:
-        """Read and start nothing more; let what is in flight finish within `drain_s`. The first reason stays."""
+    def stop(self, failure: Exception | None = None, *, within_s: float | None = None) -> None:
+        """Read and start nothing more; let what is in flight finish within `drain_s`. The first reason stays.
+
+        `within_s` bounds the whole end of the run, the cleanup of the source and of the disk included.
+        """
         if self._failure is None:
             self._failure = failure
         elif isinstance(failure, JournalError):
@@ -159,9 +165,12 @@ class OutcomeStream:
             return
         self._is_stopping = True
         parts = self._running()
+        now = parts.clock.now()
+        if within_s is not None:
+            self._end_by = now + within_s
         parts.stages.reader.stop()
         parts.dispatcher.stop()
-        self._drain_until = parts.clock.now() + parts.options.policy.drain_s
+        self._drain_until = max(now, min(now + parts.options.policy.drain_s, self._end_by - _FOR_CLOSING_S))
         if self._watch is not None:
             self._watch.ring()
 
@@ -189,7 +198,7 @@ class OutcomeStream:
     async def _keep_time(self, parts: Parts, sending: asyncio.Task[None], watch: Bell) -> None:
         """Stop the run at its deadline, and cut off what hangs when the drain is over."""
         deadline = parts.options.deadline
-        deadline_at = None if deadline is None else parts.tally.started_at + deadline
+        deadline_at = None if deadline is None else parts.started_at + deadline
         while not sending.done():
             until = self._drain_until if self._is_stopping else deadline_at
             if until is None or parts.clock.now() < until:
@@ -201,44 +210,78 @@ class OutcomeStream:
                 self.stop()
 
     async def _wind_up(self, parts: Parts) -> None:
-        rejects_until = parts.clock.now() + PATIENCE_S
+        now = parts.clock.now()
+        disk_until = min(now + PATIENCE_S, self._end_by - LEAST_S)
+        patience_s = max(0.0, min(ABANDON_AFTER_S, self._end_by - _FOR_DISK_S - now))
         try:
-            waited_s = await parts.stages.reader.aclose()
+            waited_s = await parts.stages.reader.aclose(patience_s)
             if waited_s is not None:
                 self._is_source_left = True
                 parts.notify(SourceAbandoned(waited_s=waited_s))
         finally:
-            await self._close_books(parts, rejects_until)
+            await self._close_books(parts, disk_until)
 
-    async def _close_books(self, parts: Parts, rejects_until: float) -> None:
-        """Settle whatever is left, put the rejects on the disk, and fix the report, whatever is cancelled meanwhile."""
+    async def _close_books(self, parts: Parts, until: float) -> None:
+        """Settle whatever is left, have it on the disk, and fix the report, whatever is cancelled meanwhile."""
         parts.dispatcher.abandon()
-        self._settle_unsent(parts)
+        if parts.is_behind:
+            self._give_back_known(parts)
+        else:
+            self._settle_unsent(parts)
+        parts.tally.source_ended |= parts.stages.reader.is_exhausted and not self._is_source_left
         try:
-            if parts.rejects is not None:
-                await parts.rejects.aclose(rejects_until)
+            await self._close_disk(parts, until)
         finally:
             self._conclude(parts)
+
+    async def _close_disk(self, parts: Parts, until: float) -> None:
+        is_written, what = True, ""
+        if parts.journal is not None:
+            ended, what = parts.tally.source_ended, f"journal {parts.options.journal}"
+            is_written = await parts.journal.aclose(until, has_source_ended=ended, changed_ms=parts.wall_ms())
+        elif parts.rejects is not None:
+            what = f"rejects file {parts.options.rejects}"
+            is_written = await parts.rejects.aclose(until)
+        if not is_written:
+            self.stop(JournalError(f"the disk does not take the {what} in time: lines of it are missing"))
 
     def _settle_unsent(self, parts: Parts) -> None:
         """What was read and never became a batch is unsent."""
         for chunk in parts.stages.chunker.flush():
-            self.settled(Unsent(positions=chunk.positions, reason="the run stopped"))
+            self._settle_unsent_run(parts, chunk.positions, chunk.wires)
+        first = parts.stages.reader.position
         while items := parts.stages.reader.take():
-            first = parts.tally.read
             parts.tally.add_read(len(items))
+            if parts.journal is not None and parts.options.spool:
+                parts.journal.spool_last(first, items, parts.wall_ms())
             for item in neighbours(items, first):
                 if isinstance(item, Rejected):
                     self.settled(item)
                 else:
                     positions = Positions((range(item.first, item.first + len(item.wires)),))
-                    self.settled(Unsent(positions=positions, reason="the run stopped"))
+                    self._settle_unsent_run(parts, positions, item.wires)
+            first = parts.stages.reader.position
+
+    def _settle_unsent_run(self, parts: Parts, positions: Positions, wires: Sequence[Wire]) -> None:
+        body = b"" if parts.options.rejects is None else wires_body(wires)
+        self.settled(Unsent(positions=positions, reason="the run stopped"), body=body)
+
+    @staticmethod
+    def _give_back_known(parts: Parts) -> None:
+        """Count what an earlier process left to be sent, and this one did not come to."""
+        if parts.journal is None:
+            return
+        left, end = parts.tally.in_progress, parts.journal.known.end
+        for entry in parts.journal.known.pending:
+            parts.tally.give_back(entry.count, entry.first, is_unconfirmed=entry.is_open)
+            left -= entry.count
+        if left:
+            parts.tally.give_back(left, end, is_unconfirmed=False)  # spooled, and in no batch yet
 
     def _conclude(self, parts: Parts) -> None:
         """Fix the report and the failure."""
         lost = parts.stages.reader.failure(parts.tally.read, "; the report says what became of them")
         self._failure = self._failure or lost
-        parts.tally.source_ended = parts.stages.reader.is_exhausted and not self._is_source_left
         self._check_rejections(parts, at_end=True)
         self._final = parts.tally.report(parts.clock.now())
         if isinstance(self._failure, AsyncImportError):
@@ -303,7 +346,7 @@ class OutcomeStream:
                 if not abort and cancelled is None:
                     task.cancel()
                 cancelled = error
-        if self._final is None:  # cancelled before its first step
+        if self._final is None and self._parts is not None:  # cancelled before its first step
             await self._wind_up(self._running())
         if not task.cancelled() and task.exception() is not None:
             self._failure = self._failure or _as_failure(task.exception())

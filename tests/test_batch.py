@@ -17,6 +17,8 @@ def batch(state: State = State.READY) -> Batch:
 
 
 ALLOWED = {
+    (State.PLANNED, State.READY),
+    (State.PLANNED, State.SETTLED),
     (State.READY, State.IN_FLIGHT),
     (State.READY, State.SETTLED),
     (State.IN_FLIGHT, State.WAITING),

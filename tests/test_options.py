@@ -32,6 +32,14 @@ POLICY = DispatchPolicy()
         ("rejects", b"file", "str or PathLike"),
         ("on_unknown", "retry", "resend, park"),
         ("on_unknown", None, "resend, park"),
+        ("journal", b"file", "str or PathLike"),
+        ("journal", "", "the path of a file"),
+        ("journal", "a\0b", "the path of a file"),
+        ("spool", 1, "True or False"),
+        ("source_id", 7, "str"),
+        ("on_reject", "print", "a callable"),
+        ("memo", [], "Mapping"),
+        ("memo", {"a": object()}, "plain JSON values"),
         ("on_unknown", [], "resend, park"),
     ],
     ids=repr,
@@ -54,12 +62,22 @@ def test_a_value_that_cannot_work_is_refused_by_name(name: str, value: Any, take
         {"max_rejected": None, "deadline": None},
         {"rejects": "rejects.ndjson"},
         {"rejects": Path("rejects.ndjson")},
+        {"journal": "users.journal"},
+        {"journal": Path("users.journal"), "spool": True, "source_id": "crm", "memo": {"a": [1]}},
+        {"on_reject": print},
     ],
     ids=repr,
 )
 def test_good_values_are_kept(given: dict[str, Any]) -> None:
-    defaults = {"policy": POLICY, "max_rejected": None, "deadline": None, "on_unknown": "resend", "rejects": None}
+    defaults: dict[str, Any] = dict.fromkeys(get_type_hints(RunOptions))
+    defaults |= {"policy": POLICY, "on_unknown": "resend", "spool": False}
     assert attrs.asdict(Options(policy=POLICY, **given), recurse=False) == defaults | given
+
+
+@pytest.mark.parametrize("given", [{"spool": True}, {"source_id": "crm"}, {"memo": {"a": 1}}], ids=repr)
+def test_what_belongs_to_a_journal_needs_one(given: dict[str, Any]) -> None:
+    with canary.raises(ConfigError, match=f"{next(iter(given))} needs a journal"):
+        Options(policy=POLICY, **given)
 
 
 def test_what_a_caller_may_name_is_what_is_checked() -> None:

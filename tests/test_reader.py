@@ -13,10 +13,13 @@ from virtual import run_virtual
 
 from asyncimport.clock import SystemClock
 from asyncimport.errors import ConfigError
-from asyncimport.reader import FIRST_HOP, HOP, ListReader, LoopReader, Reader, TaskReader, ThreadReader, reader_for
+from asyncimport.loop_reader import ListReader, LoopReader, TaskReader
+from asyncimport.reader import FIRST_HOP, HOP, Reader
 from asyncimport.records import UserProfile
 from asyncimport.sources import inline
 from asyncimport.sources.interruptible import Interruptible
+from asyncimport.stages import reader_for
+from asyncimport.thread_reader import ThreadReader
 
 AHEAD = 2 * HOP
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import attrs
 import orjson
 import pytest
 from hypothesis import given
@@ -16,12 +17,12 @@ from hypothesis import strategies as st
 
 from asyncimport.batch import Positions
 from asyncimport.fields import At
-from asyncimport.outcome import Rejected
+from asyncimport.outcome import Rejected, Unconfirmed, Unsent
 from asyncimport.records import CustomField, Event, Identity, UserProfile
-from asyncimport.rejects import Lines, Rejection, json_of, not_kept
+from asyncimport.rejects import Lines, Rejection, each_rejected, json_of, not_kept, wires_body
 from asyncimport.unreadable import Unreadable
 
-LINES = Lines(resource="users", run_id="0123456789abcdefghij")
+LINES = Lines(resource="users", run_id="0123456789abcdefghij", params={"importMode": 2}, is_stamped=False)
 SETTLED_MS = 1_769_860_800_007
 
 
@@ -98,30 +99,83 @@ def test_a_record_refused_here_is_one_line_with_its_place_and_reason() -> None:
         positions=Positions.of([12]), reason=problem.reason, problems=(problem,), line=14, content=b'{"sex":"x"}'
     )
     (line,) = LINES.of(Rejection(outcome=outcome, body=b"", settled_ms=SETTLED_MS))
-    assert line.endswith(b"\n")
-    assert json.loads(line) == {
+    assert line.text.endswith(b"\n")
+    assert (line.position, line.state, line.reason) == (12, "rejected", "sex: takes one of 男, 女")
+    assert json.loads(line.text) == {
         "record": {"sex": "x"},
         "state": "rejected",
+        "uuid": None,
+        "time": None,
         "reason": "sex: takes one of 男, 女",
         "code": None,
         "detail": "data[12].sex: got text; takes one of 男, 女",
         "resource": "users",
+        "params": {"importMode": 2},
         "run_id": "0123456789abcdefghij",
         "position": 12,
         "line": 14,
-        "time": "2026-01-31T12:00:00.007Z",
+        "settled_at": "2026-01-31T12:00:00.007Z",
     }
 
 
 def test_a_batch_that_the_platform_refused_is_a_line_for_each_of_its_records_as_sent() -> None:
     body = orjson.dumps({"publicParams": {"importMode": 2}, "data": [{"thirdId": "a"}, {"thirdId": "b"}]})
     outcome = Rejected(positions=Positions.of([3, 7]), reason="refused: code 100999", code="100999", message="no")
-    lines = [json.loads(line) for line in LINES.of(Rejection(outcome=outcome, body=body, settled_ms=SETTLED_MS))]
+    lines = [json.loads(line.text) for line in LINES.of(Rejection(outcome=outcome, body=body, settled_ms=SETTLED_MS))]
     assert [(line["position"], line["record"], line["code"]) for line in lines] == [
         (3, {"thirdId": "a"}, "100999"),
         (7, {"thirdId": "b"}, "100999"),
     ]
     assert {line["detail"] for line in lines} == {"no"}
+
+
+EVENT_LINES = Lines(resource="events", run_id="0123456789abcdefghij", params={}, is_stamped=True)
+
+
+@pytest.mark.parametrize(
+    ("record", "time_ms", "uuid", "time"),
+    [
+        ({"uuid": "mine", "time": 1_700_000_000_000}, None, "mine", 1_700_000_000_000),
+        ({"eventKey": ""}, None, "0123456789abcdefghij" + "c".rjust(16, "0"), SETTLED_MS),
+        ({"eventKey": ""}, 1_600_000_000_000, "0123456789abcdefghij" + "c".rjust(16, "0"), 1_600_000_000_000),
+        ({"uuid": 7, "time": "soon"}, None, "0123456789abcdefghij" + "c".rjust(16, "0"), SETTLED_MS),
+        ("no record", None, "0123456789abcdefghij" + "c".rjust(16, "0"), SETTLED_MS),
+    ],
+    ids=["given", "filled", "run's start", "no such values", "text"],
+)
+def test_an_events_line_has_the_id_and_the_time_that_it_was_or_would_have_been_sent_with(
+    record: object, time_ms: int | None, uuid: str, time: int
+) -> None:
+    outcome = Rejected(positions=Positions.of([12]), reason="r", content=orjson.dumps(record))
+    lines = attrs.evolve(EVENT_LINES, time_ms=time_ms)
+    (line,) = lines.of(Rejection(outcome=outcome, body=b"", settled_ms=SETTLED_MS))
+    assert (json.loads(line.text)["uuid"], json.loads(line.text)["time"]) == (uuid, time)
+
+
+@pytest.mark.parametrize("kind", [Unconfirmed, Unsent])
+def test_what_was_not_settled_is_a_line_for_each_record_too(kind: type[Any]) -> None:
+    outcome = kind(positions=Positions.of([3, 4]), reason="cut off")
+    body = wires_body([{"uuid": "a", "time": 1}, {"uuid": "b", "time": 2}])
+    lines = list(EVENT_LINES.of(Rejection(outcome=outcome, body=body, settled_ms=SETTLED_MS)))
+    assert [(line.position, line.state, line.reason) for line in lines] == [
+        (3, kind.__name__.lower(), "cut off"),
+        (4, kind.__name__.lower(), "cut off"),
+    ]
+    assert [json.loads(line.text)["uuid"] for line in lines] == ["a", "b"]
+
+
+def test_what_never_was_a_batch_and_what_cannot_be_sent_is_kept_as_text() -> None:
+    assert json.loads(wires_body([{"a": "\ud800"}, {"a": "b"}])) == {"data": [{"a": "\\ud800"}, {"a": "b"}]}
+
+
+def test_each_record_of_a_refused_batch_is_a_rejection_of_its_own() -> None:
+    outcome = Rejected(positions=Positions.of([3, 7]), reason="refused", code="100999")
+    found = list(each_rejected(outcome, wires_body([{"thirdId": "a"}, {"thirdId": "b"}])))
+    assert [(one.positions[0], one.count, one.record, one.code) for one in found] == [
+        (3, 1, {"thirdId": "a"}, "100999"),
+        (7, 1, {"thirdId": "b"}, "100999"),
+    ]
+    assert list(each_rejected(found[0], b"")) == [found[0]]
 
 
 def test_nothing_of_a_record_is_kept_where_no_file_was_asked_for() -> None:

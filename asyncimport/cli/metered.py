@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from asyncimport.cli.output import tell
+from asyncimport.mark import Mark
 from asyncimport.sources import CsvFile, JsonlFile
 
 
@@ -35,6 +36,24 @@ class Metered:
     def __iter__(self) -> Iterator[Any]:
         self._reading = reading = self._source.__iter__()
         return reading
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it can be read once only."""
+        return self._source.is_stream
+
+    def identity(self) -> dict[str, str | int]:
+        """What tells it from other sources.
+
+        Raises:
+            ConfigError: the file is not there any more.
+        """
+        return self._source.identity()
+
+    def starting_at(self, mark: Mark) -> Metered:
+        """The same from a mark on; it stays this one, which counts the bytes."""
+        self._source = self._source.starting_at(mark)
+        return self
 
     @property
     def bytes_read(self) -> int:

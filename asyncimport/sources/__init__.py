@@ -21,5 +21,17 @@ from asyncimport.sources.file import open_source
 from asyncimport.sources.inline import Inline, inline
 from asyncimport.sources.jsonl_file import JsonlFile, read_jsonl
 from asyncimport.sources.mapping import ColumnMapping
+from asyncimport.sources.replay import ReplayFile, replay
 
-__all__ = ["ColumnMapping", "CsvFile", "Inline", "JsonlFile", "inline", "open_source", "read_csv", "read_jsonl"]
+__all__ = [
+    "ColumnMapping",
+    "CsvFile",
+    "Inline",
+    "JsonlFile",
+    "ReplayFile",
+    "inline",
+    "open_source",
+    "read_csv",
+    "read_jsonl",
+    "replay",
+]

@@ -8,16 +8,17 @@ from collections.abc import Iterable
 from itertools import chain, islice
 from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from asyncimport.errors import ConfigError
+from asyncimport.mark import Mark
 from asyncimport.records import Record, UserProfile
 from asyncimport.sources.csv_columns import Columns, columns_of
 from asyncimport.sources.csv_rows import CsvRows, Dialect
 from asyncimport.sources.encoding import codec_of, decodes, fault_of, look, suggested
 from asyncimport.sources.input import path_of
 from asyncimport.sources.lines import TOO_LONG
-from asyncimport.sources.mapping import ColumnMapping
+from asyncimport.sources.mapping import ColumnMapping, reading_of
 from asyncimport.sources.origin import Origin, origin_of
 from asyncimport.sources.raw import Damaged
 
@@ -41,11 +42,32 @@ class CsvFile:
     #: The lines up to and with the header, as bytes.
     head: tuple[bytes, ...] = field(repr=False)
     origin: Origin = field(repr=False, eq=False)
+    #: A digest of how it is read.
+    reading: str = field(repr=False)
+    #: Where an iteration begins; None is the first record.
+    start: Mark | None = field(default=None, repr=False)
 
     @property
     def size_bytes(self) -> int | None:
         """The size of the file on the disk, packed or not, when it was named; None of a pipe."""
         return self.origin.size_bytes
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it can be iterated once only."""
+        return self.origin.is_stream
+
+    def identity(self) -> dict[str, str | int]:
+        """What tells it from other sources: `size` and `mtime_ns` of the file now, and a digest of how it is read.
+
+        Raises:
+            ConfigError: the file is not there any more.
+        """
+        return {"kind": "csv", "reading": self.reading, **self.origin.content()}
+
+    def starting_at(self, mark: Mark) -> CsvFile:
+        """The same from a mark on that an earlier iteration of the same file has set."""
+        return evolve(self, start=mark)
 
     def __iter__(self) -> CsvRows:
         """Open the file.
@@ -62,7 +84,11 @@ class CsvFile:
         if head != self.head:
             file.close()
             raise ConfigError(f"{self.origin.name} has another header than when it was first read: read it again")
-        return CsvRows(file, self.dialect, self.columns, first_line=len(self.head) + 1)
+        first_line = len(self.head) + 1
+        if self.start is not None:
+            file.seek(self.start.offset)
+            first_line = self.start.line
+        return CsvRows(file, self.dialect, self.columns, first_line=first_line)
 
 
 def read_csv(
@@ -130,7 +156,8 @@ def csv_file_of(
     if fault:
         raise ConfigError(f"{origin.name}: {fault}")
     dialect = Dialect(encoding=codec, delimiter=parted)
-    return CsvFile(path=origin.path, dialect=dialect, columns=columns, head=head, origin=origin)
+    reading = reading_of(record.__name__, codec, parted, *head, mapping=mapping)
+    return CsvFile(path=origin.path, dialect=dialect, columns=columns, head=head, origin=origin, reading=reading)
 
 
 def _head(lines: Iterable[bytes], codec: str) -> tuple[tuple[bytes, ...], str]:

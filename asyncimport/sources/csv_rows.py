@@ -86,6 +86,11 @@ class CsvRows(Interruptible):
             if item:  # an empty mapping is a row without anything in it
                 return item
 
+    def place(self) -> tuple[int, int] | None:
+        """The byte and the line at which the next record begins; None where one cannot tell."""
+        offset = None if self._swallowed else self._input.tell()
+        return None if offset is None else (offset, self.line_num + len(self._held))
+
     def column_of(self, place: str) -> str | None:
         """The header of the column that filled a place (`sex`, `customFields[1].values[0]`) of the record returned last.
 

@@ -81,6 +81,15 @@ class Input:
     def is_closed(self) -> bool:
         return self._file.closed
 
+    def tell(self) -> int | None:
+        """The byte at which the next line begins; None of a pipe and of a packed file, in which nothing can be sought."""
+        can_seek = isinstance(self._raw, FileIO) and self._file.raw is self._raw and not self._file.closed
+        return self._file.tell() if can_seek else None
+
+    def seek(self, offset: int) -> None:
+        """Go on at a byte that `tell` told."""
+        self._file.seek(offset)
+
     def lines(self) -> Iterator[bytes]:
         """The lines yet to come, as `lines_of`.
 

@@ -7,12 +7,13 @@ import os
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import orjson
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from asyncimport.errors import ConfigError
+from asyncimport.mark import Mark
 from asyncimport.records import Record
 from asyncimport.sources.cells import Refused
 from asyncimport.sources.encoding import fault_of, look
@@ -20,7 +21,7 @@ from asyncimport.sources.input import Input, path_of
 from asyncimport.sources.interruptible import Interruptible
 from asyncimport.sources.json_keys import Keys, keys_of
 from asyncimport.sources.lines import LONG_LINE, not_decodable, with_text
-from asyncimport.sources.mapping import ColumnMapping
+from asyncimport.sources.mapping import ColumnMapping, reading_of
 from asyncimport.sources.origin import Origin, origin_of
 from asyncimport.sources.raw import Damaged, Interrupted
 from asyncimport.unreadable import Unreadable
@@ -43,11 +44,32 @@ class JsonlFile:
     path: str
     keys: Keys | None = field(default=None, repr=False)
     origin: Origin = field(repr=False, eq=False)
+    #: A digest of how it is read.
+    reading: str = field(repr=False)
+    #: Where an iteration begins; None is the first record.
+    start: Mark | None = field(default=None, repr=False)
 
     @property
     def size_bytes(self) -> int | None:
         """The size of the file on the disk, packed or not, when it was named; None of a pipe."""
         return self.origin.size_bytes
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it can be iterated once only."""
+        return self.origin.is_stream
+
+    def identity(self) -> dict[str, str | int]:
+        """What tells it from other sources: `size` and `mtime_ns` of the file now, and a digest of how it is read.
+
+        Raises:
+            ConfigError: the file is not there any more.
+        """
+        return {"kind": "jsonl", "reading": self.reading, **self.origin.content()}
+
+    def starting_at(self, mark: Mark) -> Self:
+        """The same from a mark on that an earlier iteration of the same file has set."""
+        return evolve(self, start=mark)
 
     def __iter__(self) -> JsonLines:
         """Open the file.
@@ -55,7 +77,12 @@ class JsonlFile:
         Raises:
             ConfigError: it can no longer be opened, or is a stream that was read already.
         """
-        file = self.origin.opened()
+        lines = self._lines(self.origin.opened())
+        if self.start is not None:
+            lines.go_to(self.start)
+        return lines
+
+    def _lines(self, file: Input) -> JsonLines:
         return JsonLines(file) if self.keys is None else MappedJsonLines(file, self.keys)
 
 
@@ -114,6 +141,16 @@ class JsonLines(Interruptible):
         self._lines = chain((line,), self._lines)
         self.line_num = 0
         return next(self)
+
+    def go_to(self, mark: Mark) -> None:
+        """Go on at a mark; before the first record only."""
+        self._input.seek(mark.offset)
+        self.line_num = mark.line - 1
+
+    def place(self) -> tuple[int, int] | None:
+        """The byte and the line at which the next record begins; None where one cannot tell."""
+        offset = self._input.tell()
+        return None if offset is None else (offset, self.line_num + 1)
 
     def column_of(self, place: str) -> str | None:  # noqa: ARG002 -- a mapping alone can tell
         """The key that filled a place of the record returned last; None without a mapping: the place names it."""
@@ -243,4 +280,5 @@ def jsonl_file_of(origin: Origin, record: type[Record] | None, mapping: ColumnMa
             fault = fault_of(look(lines), _UTF_8, _REMEDY)
     if fault is not None:
         raise ConfigError(f"{origin.name}: {fault}")
-    return JsonlFile(path=origin.path, keys=keys, origin=origin)
+    reading = reading_of("" if record is None else record.__name__, mapping=mapping)
+    return JsonlFile(path=origin.path, keys=keys, origin=origin, reading=reading)

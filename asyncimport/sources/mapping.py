@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
 from typing import Any, Final
 
-from attrs import Attribute, field, frozen
+import orjson
+from attrs import Attribute, asdict, field, frozen
 
 from asyncimport.errors import ConfigError
 
@@ -80,6 +82,16 @@ class ColumnMapping:
         for name, value in self.constants.items():
             if not value and self.empty == "absent":
                 raise ConfigError(f"constant {quoted(name)} is empty: give it a value, or keep what is empty")
+
+
+def reading_of(*parts: bytes | str, mapping: ColumnMapping | None) -> str:
+    """A digest of how a file is read: two readings of one file with the same digest give the same records."""
+    plain = orjson.dumps(None if mapping is None else asdict(mapping), option=orjson.OPT_SORT_KEYS)
+    digest = sha256(plain)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(b"%d:" % len(data) + data)
+    return digest.hexdigest()[:32]
 
 
 def quoted(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from attrs import define
 
@@ -31,6 +32,20 @@ class Origin:
     def is_stream(self) -> bool:
         """Whether it can be read once only."""
         return self._stream is not None
+
+    def content(self) -> dict[str, int]:
+        """What tells whether a file is as it was: its size and its time of change; nothing of a stream.
+
+        Raises:
+            ConfigError: it is not there any more.
+        """
+        if self.is_stream:
+            return {}
+        try:
+            status = Path(self.path).stat()
+        except OSError as error:
+            raise ConfigError(f"{self.name} cannot be looked at ({error.strerror}): check the path") from None
+        return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
 
     def opened(self) -> Input:
         """Open it for an iteration.

@@ -1,0 +1,79 @@
+"""What a run hands to its journal, in the order in which it happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from asyncimport.batch import Positions
+from asyncimport.journal.entry import EntryState
+from asyncimport.mark import Mark
+from asyncimport.outcome import Rejected
+from asyncimport.rejects import Rejection
+
+#: What a change takes in memory besides what it holds on to.
+CHANGE_BYTES: Final = 500
+
+
+@frozen(kw_only=True)
+class Planned:
+    """A batch, before it is sent for the first time. Its bytes are hashed, not kept."""
+
+    number: int
+    positions: Positions
+    body: bytes = field(repr=False)
+    #: Whether it may be sent before the journal hears of it again.
+    is_open: bool
+    mark: Mark | None = None
+
+
+@frozen
+class Started:
+    """A batch is about to be sent, and must not be sent again when no answer comes."""
+
+    number: int
+
+
+@frozen(kw_only=True)
+class Settled:
+    """What became of a batch. PENDING is one that was given back: a resumed run sends it."""
+
+    number: int
+    state: EntryState
+    is_open: bool = False
+    batch_id: int | None = None
+    attempts: int = 0
+    duplicates: int = 0
+    sent_bytes: int = 0
+    elapsed_s: float = 0.0
+    #: Its records, where they are not accepted: written together with the state, or not at all.
+    kept: Rejection | None = None
+
+
+@frozen
+class Kept:
+    """Records that were no batch and are not accepted."""
+
+    rejection: Rejection
+
+
+@frozen(kw_only=True)
+class Spooled:
+    """Records as they were admitted, from a source that cannot be read again."""
+
+    first: int
+    items: Sequence[dict[str, Any] | Rejected] = field(repr=False)
+    settled_ms: int
+
+
+@frozen
+class Noted:
+    """Something about the run as a whole."""
+
+    key: str
+    value: Any
+
+
+Change = Planned | Started | Settled | Kept | Spooled | Noted

@@ -1,0 +1,371 @@
+"""The journal's file as the disk thread writes it: one transaction for all that was handed over together.
+
+A batch has a row while anything of its group is open. When all 256 batches of a group are settled, the group becomes
+one packed row, so a journal of a million batches is four thousand rows. Rows are written many to a statement: every
+call of SQLite lets go of Python's lock, and gets it back only when the event loop pauses.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final, assert_never
+
+import orjson
+from attrs import asdict, astuple, evolve
+
+from asyncimport.errors import JournalError
+from asyncimport.journal import schema
+from asyncimport.journal.change import Change, Kept, Noted, Planned, Settled, Spooled, Started
+from asyncimport.journal.entry import GROUP, Entry, EntryState, are_settled, digest_of, packed
+from asyncimport.journal.fingerprint import check_same
+from asyncimport.journal.known import Known, Run, Session
+from asyncimport.journal.lock import JournalLock
+from asyncimport.journal.reading import read_known, row_entries, segment_entries
+from asyncimport.outcome import Rejected
+from asyncimport.rejects import Line, Lines, Rejection
+
+#: Spooled records are let go after so many batches were settled.
+_RELEASE_EVERY: Final = 32
+#: Rows in one statement; SQLite before 3.32 takes at most 999 values.
+_ROWS: Final = 50
+
+
+class JournalFile:
+    """A book (`disk.py`): the thread that opens it is the only one that uses it."""
+
+    def __init__(self, path: str, wanted: Run, source: Mapping[str, Any], lines_of: Callable[[Run], Lines]) -> None:
+        self._path = path
+        self._wanted = wanted
+        self._source = source
+        self._lines_of = lines_of
+        #: Set by `open`.
+        self.known: Known
+        self._lines: Lines
+        self._connection: sqlite3.Connection
+        self._lock: JournalLock | None = None
+        self._identity: tuple[int, int] = (0, 0)
+        #: Every entry that is a row, by number; and those whose row is to be written.
+        self._open: dict[int, Entry] = {}
+        self._dirty: dict[int, Entry] = {}
+        self._rejects: list[tuple[Line, bool]] = []
+        self._spooled: list[tuple[int, int, bytes]] = []
+        self._noted: dict[str, Any] = {}
+        self._settled_since_release = 0
+        self._high = 0
+
+    def open(self) -> None:
+        """Lock, make or look at the file, and read what is known.
+
+        Raises:
+            JournalError: it is in use, damaged, of another import, or cannot be made.
+        """
+        schema.make_folder(self._path)
+        self._lock = JournalLock(self._path)
+        try:
+            if not schema.is_there(self._path):
+                self._create()
+            self._connection = schema.connect(self._path, is_durable=self._wanted.is_spooled)
+            with schema.told(self._path, "cannot be read"):
+                self._load()
+        except BaseException:
+            self.abandon()
+            raise
+
+    def _create(self) -> None:
+        meta = {"run": asdict(self._wanted), "session": Session.STOPPED, "source": dict(self._source)}
+        schema.create(self._path, meta)
+
+    def _load(self) -> None:
+        self.known = known = read_known(self._connection, self._path)
+        if known.is_untouched and known.run.fingerprint != self._wanted.fingerprint:
+            self._begin_anew()
+            known = self.known
+        check_same(self._path, known, self._wanted, self._source)
+        self._lines = self._lines_of(known.run)
+        self._open = {entry.number: entry for entry in row_entries(self._connection, self._path)}
+        self._high = known.end
+        status = os.stat(self._path)  # noqa: PTH116 -- never opened again: closing it would drop SQLite's locks
+        self._identity = (status.st_dev, status.st_ino)
+        if not known.is_finished:
+            with self._transaction():
+                self._forget(known)
+                schema.put_meta(self._connection, "session", Session.RUNNING)
+                schema.put_meta(self._connection, "source", dict(self._source))
+
+    def _begin_anew(self) -> None:
+        """Replace a journal of another import from which nothing was sent, such as one with a wrong address."""
+        self._connection.close()
+        self._create()
+        self._connection = schema.connect(self._path, is_durable=self._wanted.is_spooled)
+        self.known = read_known(self._connection, self._path)
+
+    def _forget(self, known: Known) -> None:
+        """Drop the rows of records that will come again: given back, or rejected after the last batch."""
+        self._connection.execute("DELETE FROM rejects WHERE is_pending")
+        if not known.run.is_spooled:
+            self._connection.execute("DELETE FROM rejects WHERE position >= ?", (known.end,))
+
+    def write(self, things: Sequence[Change]) -> None:
+        """Write changes, all or none.
+
+        Raises:
+            JournalError: the file cannot be written, or is gone. It must not be tried again.
+        """
+        for change in things:
+            self._take(change)
+        with schema.told(self._path, "cannot be written"):
+            self._check_there()
+            self._flush()
+
+    def _take(self, change: Change) -> None:
+        match change:
+            case Planned():
+                self._put(self._planned(change))
+            case Started(number=number):
+                self._put(evolve(self._open[number], is_open=True))
+            case Settled():
+                self._settle(change)
+            case Kept(rejection=rejection):
+                self._keep(rejection)
+            case Spooled():
+                self._spool(change)
+            case Noted(key=key, value=value):
+                self._noted[key] = value
+            case _:
+                assert_never(change)
+
+    def _planned(self, planned: Planned) -> Entry:
+        positions = planned.positions
+        self._high = end = positions[-1] + 1
+        return Entry(
+            number=planned.number,
+            first=positions[0],
+            end=end,
+            count=len(positions),
+            digest=digest_of(planned.body),
+            is_open=planned.is_open,
+            mark=planned.mark,
+        )
+
+    def _settle(self, settled: Settled) -> None:
+        self._put(
+            evolve(
+                self._open[settled.number],
+                state=settled.state,
+                is_open=settled.is_open,
+                batch_id=settled.batch_id,
+                attempts=settled.attempts,
+                duplicates=settled.duplicates,
+                sent_bytes=settled.sent_bytes,
+                elapsed_s=settled.elapsed_s,
+            )
+        )
+        self._settled_since_release += 1
+        if settled.kept is not None:
+            self._keep(settled.kept)
+
+    def _put(self, entry: Entry) -> None:
+        self._open[entry.number] = self._dirty[entry.number] = entry
+
+    def _keep(self, rejection: Rejection) -> None:
+        self._rejects += [(line, rejection.is_pending) for line in self._lines.of(rejection)]
+
+    def _spool(self, spooled: Spooled) -> None:
+        """One row of wire forms, with null where a record was rejected."""
+        wires = [None if isinstance(item, Rejected) else item for item in spooled.items]
+        self._spooled.append((spooled.first, len(wires), orjson.dumps(wires)))
+        for item in spooled.items:
+            if isinstance(item, Rejected):
+                self._keep(Rejection(outcome=item, body=b"", settled_ms=spooled.settled_ms))
+
+    def _check_there(self) -> None:
+        """Notice that somebody removed or replaced the file: what is written to it from then on is lost."""
+        try:
+            status = os.stat(self._path)  # noqa: PTH116
+            is_there = (status.st_dev, status.st_ino) == self._identity
+        except FileNotFoundError:
+            is_there = False
+        if not is_there:
+            raise JournalError(
+                f"the journal {self._path} was removed while the import was running: "
+                "what was acknowledged is not in any journal any more"
+            )
+
+    def _flush(self) -> None:
+        """Write what was taken, in as few calls as can be."""
+        groups = self._full_groups()
+        if not (groups or self._rejects or self._spooled or self._noted) and len(self._dirty) <= _ROWS:
+            self._write_rows()  # a statement by itself is a transaction
+            return
+        with self._transaction():
+            self._write_rows()
+            self._write_rejects()
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO spool VALUES (?, ?, ?, ?)",
+                [(first, count, data, schema.checksum_of(data)) for first, count, data in self._spooled],
+            )
+            for key, value in self._noted.items():
+                schema.put_meta(self._connection, key, value)
+            for group in groups:
+                self._fold(group)
+            if groups or self._settled_since_release >= _RELEASE_EVERY:
+                self._release()
+        self._rejects, self._spooled, self._noted = [], [], {}
+
+    def _write_rows(self) -> None:
+        rows = [_row_of(entry) for entry in self._dirty.values()]
+        for start in range(0, len(rows), _ROWS):
+            some = rows[start : start + _ROWS]
+            places = ", ".join([f"({', '.join('?' * len(some[0]))})"] * len(some))
+            values = [value for row in some for value in row]
+            self._connection.execute(f"INSERT OR REPLACE INTO batches VALUES {places}", values)  # noqa: S608 -- question marks
+        self._dirty.clear()
+
+    def _write_rejects(self) -> None:
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO rejects VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (line.position, line.state, is_pending, line.reason, line.text, schema.checksum_of(line.text))
+                for line, is_pending in self._rejects
+            ],
+        )
+
+    def _full_groups(self) -> list[int]:
+        """Groups of which a batch was just settled and all are."""
+        touched = {number // GROUP for number, entry in self._dirty.items() if entry.state is not EntryState.PENDING}
+        return [group for group in touched if self._is_full(group)]
+
+    def _is_full(self, group: int) -> bool:
+        entries = [self._open.get(number) for number in range(group * GROUP, (group + 1) * GROUP)]
+        found = [entry for entry in entries if entry is not None]
+        return len(found) == GROUP and are_settled(found)
+
+    def _fold(self, group: int) -> None:
+        first = group * GROUP
+        entries = [self._open.pop(number) for number in range(first, first + GROUP)]
+        self._connection.execute(
+            "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _segment_of(entries)
+        )
+        self._connection.execute("DELETE FROM batches WHERE number BETWEEN ? AND ?", (first, first + GROUP - 1))
+
+    def _release(self) -> None:
+        """Let go of spooled records that nothing will ask for."""
+        self._settled_since_release = 0
+        if self._wanted.is_spooled:
+            pending = [entry.first for entry in self._open.values() if entry.state is EntryState.PENDING]
+            low = min(pending, default=self._high)
+            self._connection.execute("DELETE FROM spool WHERE first + count <= ?", (low,))
+
+    def entries_after(self, number: int) -> list[Entry]:
+        """Batches with numbers above this one, in order: about a group's worth; none at the end."""
+        with schema.told(self._path, "cannot be read"):
+            return segment_entries(self._connection, self._path, number)
+
+    def spooled_from(self, position: int) -> list[tuple[int, list[dict[str, Any] | None]]]:
+        """Spooled records at and after a position, by the position of the first, in order; some at a time; none at the end."""
+        with schema.told(self._path, "cannot be read"):
+            rows = self._connection.execute(
+                "SELECT first, count, records, checksum FROM spool WHERE first + count > ? ORDER BY first LIMIT 4",
+                (position,),
+            ).fetchall()
+        found = []
+        for first, _, data, checksum in rows:
+            if schema.checksum_of(data) != checksum:
+                raise schema.damaged(self._path, "a spooled record")
+            found.append((first, orjson.loads(data)))
+        return found
+
+    def reject_lines(self) -> Iterator[bytes]:
+        """The lines of the file of rejects, by position."""
+        query = "SELECT line, checksum FROM rejects ORDER BY position"
+        for line, checksum in self._connection.execute(query):
+            if schema.checksum_of(line) != checksum:
+                raise schema.damaged(self._path, "a rejected record")
+            yield line
+
+    def note_rejects(self, identity: dict[str, Any]) -> None:
+        """Remember what the file of rejects is, to know it again."""
+        with self._transaction():
+            schema.put_meta(self._connection, "rejects_file", identity)
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file, close it and let go of the lock.
+
+        Raises:
+            JournalError: the disk does not take it.
+        """
+        with schema.told(self._path, "cannot be written"):
+            self._release_all()
+            self._connection.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def _release_all(self) -> None:
+        with self._transaction():
+            self._release()
+        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        if free > pages // 2:
+            self._connection.execute("VACUUM")
+
+    def abandon(self) -> None:
+        """Let go of the file without writing: what is in it stands."""
+        with suppress(sqlite3.Error, AttributeError):
+            self._connection.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            raise
+
+
+def _row_of(entry: Entry) -> tuple[Any, ...]:
+    mark = (None, None, None) if entry.mark is None else astuple(entry.mark)
+    return (
+        entry.number,
+        entry.first,
+        entry.end,
+        entry.count,
+        entry.digest,
+        int(entry.state),
+        entry.is_open,
+        entry.batch_id,
+        entry.attempts,
+        entry.duplicates,
+        entry.sent_bytes,
+        entry.elapsed_s,
+        *mark,
+        entry.checksum,
+    )
+
+
+def _segment_of(entries: Sequence[Entry]) -> tuple[Any, ...]:
+    ids = array("q", [entry.batch_id for entry in entries if entry.batch_id is not None]).tobytes()
+    data = packed(entries)
+    sums = (
+        entries[0].number,
+        len(entries),
+        entries[0].first,
+        entries[-1].end,
+        sum(entry.count for entry in entries),
+        sum(entry.count for entry in entries if entry.state is EntryState.ACCEPTED),
+        sum(entry.attempts for entry in entries),
+        sum(entry.retries for entry in entries),
+        sum(entry.duplicates for entry in entries),
+        sum(entry.sent_bytes for entry in entries),
+        max(entry.elapsed_s for entry in entries),
+    )
+    return (*sums, ids, data, schema.checksum_of(repr(sums).encode(), ids, data))

@@ -1,0 +1,226 @@
+"""The journal as the event loop sees it: what happened is handed over, and what must be on disk first is waited for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from asyncimport.batch import Batch
+from asyncimport.clock import Clock
+from asyncimport.disk import DiskWriter
+from asyncimport.errors import JournalError
+from asyncimport.journal.change import CHANGE_BYTES, Change, Kept, Noted, Planned, Settled, Spooled, Started
+from asyncimport.journal.entry import Entry, EntryState
+from asyncimport.journal.file import JournalFile
+from asyncimport.journal.known import Known, Session
+from asyncimport.mark import Mark
+from asyncimport.outcome import Accepted, BatchOutcome, Rejected, Unconfirmed, Unsent
+from asyncimport.policy import OnUnknown
+from asyncimport.reader import Reader
+from asyncimport.rejects import Rejection
+from asyncimport.rejects_file import check_replaceable, write_whole
+
+_STATES: Final = {
+    Accepted: EntryState.ACCEPTED,
+    Rejected: EntryState.REJECTED,
+    Unconfirmed: EntryState.UNCONFIRMED,
+    Unsent: EntryState.PENDING,
+}
+
+
+class Journal:
+    """The journal of one run. Its file belongs to a thread (`disk.py`)."""
+
+    def __init__(
+        self,
+        file: JournalFile,
+        clock: Clock,
+        *,
+        on_unknown: OnUnknown,
+        rejects: str | None,
+        planned: Callable[[Sequence[int]], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._file = file
+        self._on_unknown = on_unknown
+        #: The path of the file of rejects, where one is wanted.
+        self._rejects = rejects
+        #: Told the numbers of batches that may be sent now.
+        self._planned = planned
+        self._writer: DiskWriter[Change] = DiskWriter("journal", file, clock, failed=failed, written=self._on_disk)
+        self._marks: deque[Mark] = deque()
+        self._mark: Mark | None = None
+        self._has_pending = False
+        #: Whether everything the journal knows is accounted for in this process too.
+        self.is_caught_up = False
+
+    async def open(self) -> None:
+        """Open the file, or make it.
+
+        Raises:
+            JournalError: it cannot be used; ConfigError: the file of rejects cannot be written.
+
+        Cancellation: the file is closed again.
+        """
+        await self._writer.open()
+        if self._rejects is not None:
+            path, before = self._rejects, self.known.rejects_file
+            try:
+                await self._writer.ask(lambda: check_replaceable(path, before))
+            except BaseException:
+                await self._writer.aclose(0.0)
+                raise
+
+    @property
+    def known(self) -> Known:
+        """What it knew when it was opened."""
+        return self._file.known
+
+    def caught_up(self) -> bool:
+        """Note that everything the journal knows is accounted for; True."""
+        self.is_caught_up = True
+        return True
+
+    async def write_down(self, reader: Reader, first: int, items: Sequence[Any], settled_ms: int) -> bool:
+        """Know of a hop what must be known before it counts as read; False when it cannot be written.
+
+        `is_spooled` records are then on disk, and survive the machine; of others only their places in the file are kept.
+
+        Cancellation: they are written all the same.
+        """
+        self._marks.extend(reader.marks)
+        reader.marks.clear()
+        if not self.known.run.is_spooled:
+            return True
+        if items:
+            self.spool_last(first, items, settled_ms)
+        if reader.is_done and reader.is_exhausted:
+            self._put(Noted("source_ended", True))  # noqa: FBT003 -- the value noted
+        return not items or await self._is_on_disk()
+
+    def plan(self, batch: Batch) -> None:
+        """Write a batch down before it is sent; `planned` is told when that is done."""
+        first = batch.positions[0]
+        while self._marks and self._marks[0].position <= first:
+            self._mark = self._marks.popleft()
+        self._put(
+            Planned(
+                number=batch.number,
+                positions=batch.positions,
+                body=batch.body,
+                is_open=self._on_unknown == "resend",
+                mark=self._mark,
+            )
+        )
+
+    def _on_disk(self, changes: Sequence[Change]) -> None:
+        numbers = [change.number for change in changes if isinstance(change, Planned)]
+        if numbers:
+            self._planned(numbers)
+
+    async def start(self, batch: Batch) -> bool:
+        """Write down that a batch is about to be sent, where that matters; False when it cannot be written.
+
+        Cancellation: it may be written down, and the batch then counts as sent.
+        """
+        if self._on_unknown == "resend" or batch.unanswered:
+            return True
+        self._put(Started(batch.number))
+        return await self._is_on_disk()
+
+    def settle(
+        self, outcome: BatchOutcome, batch: Batch | None, *, body: bytes, settled_ms: int, elapsed_s: float
+    ) -> None:
+        """Write down what became of records; `body` has them where they were no batch."""
+        is_pending = isinstance(outcome, Unsent) or (
+            isinstance(outcome, Unconfirmed)
+            and batch is not None
+            and batch.is_given_back
+            and self._on_unknown == "resend"
+        )
+        self._has_pending |= is_pending
+        kept = self._kept(outcome, body if batch is None else batch.body, settled_ms, is_pending=is_pending)
+        if batch is not None:
+            state = EntryState.PENDING if is_pending else _STATES[type(outcome)]
+            self._put(
+                Settled(
+                    number=batch.number,
+                    state=state,
+                    is_open=is_pending and batch.unanswered > 0,
+                    batch_id=outcome.batch_id,
+                    attempts=batch.attempts,
+                    duplicates=batch.duplicates,
+                    sent_bytes=batch.sent_bytes,
+                    elapsed_s=elapsed_s,
+                    kept=kept,
+                ),
+                kept.size if kept else 0,
+            )
+        elif kept is not None:
+            self._put(Kept(kept), kept.size)
+
+    def _kept(self, outcome: BatchOutcome, body: bytes, settled_ms: int, *, is_pending: bool) -> Rejection | None:
+        """What is not accepted is kept; what a resumed run sends only where there is a file to write it to."""
+        if not isinstance(outcome, Rejected | Unconfirmed | Unsent) or (is_pending and self._rejects is None):
+            return None
+        return Rejection(outcome=outcome, body=body, settled_ms=settled_ms, is_pending=is_pending)
+
+    def spool_last(self, first: int, items: Sequence[Any], settled_ms: int) -> None:
+        """Write admitted records down without waiting, the first at this position."""
+        self._put(Spooled(first=first, items=items, settled_ms=settled_ms))
+
+    async def _is_on_disk(self) -> bool:
+        try:
+            await self._writer.ask(lambda: None)
+        except JournalError:
+            return False
+        return True
+
+    def _put(self, change: Change, size: int = 0) -> None:
+        self._writer.put(change, CHANGE_BYTES + size)
+
+    async def room(self) -> None:
+        """Wait while much is on its way to the disk.
+
+        Cancellation: safe.
+        """
+        await self._writer.room()
+
+    async def entries_after(self, number: int) -> list[Entry]:
+        """The next batches that the journal knew of, in order; none at the end.
+
+        Raises:
+            JournalError: the journal is damaged, or closed.
+        """
+        return await self._writer.ask(lambda: self._file.entries_after(number))
+
+    async def spooled_from(self, position: int) -> list[tuple[int, list[dict[str, Any] | None]]]:
+        """The next records that the spool holds, null where one was rejected; none at the end.
+
+        Raises:
+            JournalError: the journal is damaged, or closed.
+        """
+        return await self._writer.ask(lambda: self._file.spooled_from(position))
+
+    async def abandon(self) -> None:
+        """Close the file without a word: nothing was begun."""
+        await self._writer.abandon()
+
+    async def aclose(self, until: float, *, has_source_ended: bool, changed_ms: int) -> bool:
+        """Write what is left, the file of rejects too, and close; False when the disk takes longer than `until`.
+
+        Cancellation: what is left is still written unless the process ends.
+        """
+        if not self.known.is_finished:
+            is_finished = has_source_ended and self.is_caught_up and not self._has_pending
+            self._put(Noted("session", Session.FINISHED if is_finished else Session.STOPPED))
+            self._put(Noted("changed_ms", changed_ms))
+        if self._rejects is not None:
+            self._writer.call(self._write_rejects)
+        return await self._writer.aclose(until)
+
+    def _write_rejects(self) -> None:
+        """In the thread, after all that was put before."""
+        if self._rejects is not None:
+            write_whole(self._rejects, self._file.reject_lines(), self.known.rejects_file, self._file.note_rejects)

@@ -1,0 +1,220 @@
+"""What a journal's rows say, each checked against its checksum; for the one who writes it and for those who only look."""
+
+from __future__ import annotations
+
+import sqlite3
+from array import array
+from collections.abc import Iterator
+from typing import Any, Final
+
+import orjson
+
+from asyncimport.errors import JournalError
+from asyncimport.journal import schema
+from asyncimport.journal.entry import GROUP, Entry, EntryState, unpacked
+from asyncimport.journal.known import Known, Run, Session
+from asyncimport.mark import Mark
+from asyncimport.outcome import FIRST_REJECTIONS, MAX_REASONS, OTHER_REASONS, FirstRejection, Sums
+
+_SEGMENT_SUMS: Final = (
+    'number, batches, first, "end", records, accepted, attempts, retries, duplicates, sent_bytes, elapsed_s'
+)
+
+
+def read_known(connection: sqlite3.Connection, path: str) -> Known:
+    """The state of a journal.
+
+    Raises:
+        JournalError: it is damaged.
+        sqlite3.Error: it cannot be read.
+    """
+    meta = schema.read_meta(connection, path)
+    try:
+        run = Run(**meta["run"])
+        session = Session(meta["session"])
+    except (KeyError, TypeError, ValueError):
+        raise schema.damaged(path, "what it says of its run") from None
+    rows = sorted(row_entries(connection, path), key=lambda entry: entry.number)
+    folded = _folded(connection, path)
+    pending = tuple(entry for entry in rows if entry.state is EntryState.PENDING)
+    last = rows[-1] if rows else None
+    end = max(folded.end, last.end if last else 0)
+    spooled_end = _spooled_end(connection) if run.is_spooled else 0
+    sums = _sums(connection, rows, folded, max(end, spooled_end), end if not run.is_spooled else None)
+    _check_sums(path, rows, folded, sums, is_spooled=run.is_spooled)
+    lowest = pending[0] if pending else last
+    return Known(
+        run=run,
+        session=session,
+        sums=sums,
+        pending=pending,
+        next_number=max(folded.next_number, last.number + 1 if last else 0),
+        end=end,
+        mark=lowest.mark if lowest else None,
+        source=meta.get("source", {}),
+        has_source_ended=bool(meta.get("source_ended")),
+        rejects_file=meta.get("rejects_file", {}),
+        changed_ms=int(meta.get("changed_ms", 0)),
+    )
+
+
+def row_entries(connection: sqlite3.Connection, path: str, numbers: tuple[int, int] | None = None) -> Iterator[Entry]:
+    """Batches that have a row of their own: all, or those with numbers in a span."""
+    span = "" if numbers is None else "WHERE number BETWEEN ? AND ?"
+    for row in connection.execute(f"SELECT * FROM batches {span} ORDER BY number", numbers or ()):  # noqa: S608 -- ours
+        yield _entry_of(row, path)
+
+
+def _entry_of(row: tuple[Any, ...], path: str) -> Entry:
+    try:
+        entry = Entry(
+            number=row[0],
+            first=row[1],
+            end=row[2],
+            count=row[3],
+            digest=row[4],
+            state=EntryState(row[5]),
+            is_open=bool(row[6]),
+            batch_id=row[7],
+            attempts=row[8],
+            duplicates=row[9],
+            sent_bytes=row[10],
+            elapsed_s=row[11],
+            mark=None if row[12] is None else Mark(position=row[12], offset=row[13], line=row[14]),
+        )
+        is_whole = entry.checksum == row[15]
+    except Exception:  # noqa: BLE001 -- whatever a changed byte makes of a number
+        is_whole = False
+    if not is_whole:
+        raise schema.damaged(path, "a batch's row")
+    return entry
+
+
+def segment_entries(connection: sqlite3.Connection, path: str, after: int) -> list[Entry]:
+    """Batches with numbers above `after`, in order: those of the next group; none at the end."""
+    row = connection.execute(
+        f"SELECT {_SEGMENT_SUMS}, ids, entries, checksum FROM segments WHERE number >= ? ORDER BY number LIMIT 1",  # noqa: S608 -- ours
+        ((after + 1) // GROUP * GROUP,),
+    ).fetchone()
+    start = row[0] if row is not None else None
+    upto = (start - 1) if start is not None else 2**62
+    rows = list(row_entries(connection, path, (after + 1, upto))) if upto > after else []
+    if rows or row is None:
+        return rows
+    _check_segment(row, path)
+    return [entry for entry in unpacked(row[12], row[0]) if entry.number > after]
+
+
+def _check_segment(row: tuple[Any, ...], path: str) -> None:
+    *sums, ids, data, checksum = row
+    if schema.checksum_of(repr(tuple(sums)).encode(), ids, data) != checksum:
+        raise schema.damaged(path, "a group of settled batches")
+
+
+class _Folded:
+    """What the packed groups add up to."""
+
+    def __init__(self) -> None:
+        self.batches = self.records = self.accepted = self.attempts = self.retries = 0
+        self.duplicates = self.sent_bytes = self.next_number = self.end = 0
+        self.elapsed_s = 0.0
+        self.ids = array("q")
+
+    def add(self, row: tuple[Any, ...]) -> None:
+        number, batches, _, end, records, accepted, attempts, retries, duplicates, sent_bytes, elapsed_s, ids, _, _ = (
+            row
+        )
+        self.next_number = max(self.next_number, number + batches)
+        self.end = max(self.end, end)
+        self.batches += batches
+        self.records += records
+        self.accepted += accepted
+        self.attempts += attempts
+        self.retries += retries
+        self.duplicates += duplicates
+        self.sent_bytes += sent_bytes
+        self.elapsed_s = max(self.elapsed_s, elapsed_s)
+        self.ids.frombytes(ids)
+
+
+def _folded(connection: sqlite3.Connection, path: str) -> _Folded:
+    folded = _Folded()
+    query = f"SELECT {_SEGMENT_SUMS}, ids, entries, checksum FROM segments ORDER BY number"  # noqa: S608 -- ours
+    for row in connection.execute(query):
+        _check_segment(row, path)
+        folded.add(row)
+    return folded
+
+
+def _spooled_end(connection: sqlite3.Connection) -> int:
+    (spooled,) = connection.execute("SELECT COALESCE(MAX(first + count), 0) FROM spool").fetchone()
+    (rejected,) = connection.execute(
+        "SELECT COALESCE(MAX(position) + 1, 0) FROM rejects WHERE NOT is_pending"
+    ).fetchone()
+    return max(int(spooled), int(rejected))
+
+
+def _sums(
+    connection: sqlite3.Connection, rows: list[Entry], folded: _Folded, read: int, rejected_below: int | None
+) -> Sums:
+    below = "" if rejected_below is None else f"AND position < {rejected_below:d}"
+    counted = dict(
+        connection.execute(f"SELECT state, COUNT(*) FROM rejects WHERE NOT is_pending {below} GROUP BY state")  # noqa: S608
+    )
+    accepted = folded.accepted + sum(entry.count for entry in rows if entry.state is EntryState.ACCEPTED)
+    rejected, unconfirmed = counted.get("rejected", 0), counted.get("unconfirmed", 0)
+    ids = folded.ids
+    ids.extend(entry.batch_id for entry in rows if entry.batch_id is not None)
+    return Sums(
+        read=read,
+        accepted=accepted,
+        rejected=rejected,
+        unconfirmed=unconfirmed,
+        pending=read - accepted - rejected - unconfirmed,
+        batches=folded.batches + len(rows),
+        batch_ids=ids,
+        attempts=folded.attempts + sum(entry.attempts for entry in rows),
+        retries=folded.retries + sum(entry.retries for entry in rows),
+        duplicates=folded.duplicates + sum(entry.duplicates for entry in rows),
+        sent_bytes=folded.sent_bytes + sum(entry.sent_bytes for entry in rows),
+        elapsed_s=max([folded.elapsed_s, *(entry.elapsed_s for entry in rows)]),
+        rejected_by_reason=_reasons(connection, below),
+        first_rejections=_first_rejections(connection, below),
+        lowest_unconfirmed=_lowest_unconfirmed(connection),
+    )
+
+
+def _reasons(connection: sqlite3.Connection, below: str) -> dict[str, int]:
+    query = f"SELECT reason, COUNT(*) FROM rejects WHERE NOT is_pending AND state = 'rejected' {below} GROUP BY reason"  # noqa: S608
+    found: dict[str, int] = {}
+    for reason, count in connection.execute(f"{query} ORDER BY MIN(position)"):
+        name = reason if reason in found or len(found) < MAX_REASONS else OTHER_REASONS
+        found[name] = found.get(name, 0) + count
+    return found
+
+
+def _first_rejections(connection: sqlite3.Connection, below: str) -> tuple[FirstRejection, ...]:
+    query = f"SELECT line FROM rejects WHERE NOT is_pending AND state = 'rejected' {below} ORDER BY position LIMIT ?"  # noqa: S608
+    lines = [orjson.loads(line) for (line,) in connection.execute(query, (FIRST_REJECTIONS,))]
+    return tuple(
+        FirstRejection(position=line["position"], reason=line["reason"], line=line["line"], detail=line["detail"])
+        for line in lines
+    )
+
+
+def _lowest_unconfirmed(connection: sqlite3.Connection) -> int | None:
+    query = "SELECT MIN(position) FROM rejects WHERE NOT is_pending AND state = 'unconfirmed'"
+    (position,) = connection.execute(query).fetchone()
+    return None if position is None else int(position)
+
+
+def _check_sums(path: str, rows: list[Entry], folded: _Folded, sums: Sums, *, is_spooled: bool) -> None:
+    """Each record that was read is in a batch, rejected, or still in the spool."""
+    pending = sum(entry.count for entry in rows if entry.state is EntryState.PENDING)
+    is_whole = sums.pending >= pending if is_spooled else sums.pending == pending
+    numbers = [entry.number for entry in rows]
+    if not is_whole or len(numbers) + folded.batches != (max([folded.next_number - 1, *numbers]) + 1):
+        raise JournalError(
+            f"the journal {path} is damaged: its counts do not add up ({sums.read:,} read, {sums.accepted:,} accepted, "
+            f"{sums.rejected:,} rejected, {sums.unconfirmed:,} unconfirmed, {pending:,} to be sent). Check the disk"
+        )

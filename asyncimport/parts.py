@@ -1,0 +1,88 @@
+"""What one import is made of: the call, and the stages of its run in the order of the flow."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from attrs import define, field, frozen
+
+from asyncimport.admission import Wire
+from asyncimport.clock import Bell, Clock
+from asyncimport.configs import Config
+from asyncimport.disk import DiskWriter
+from asyncimport.dispatcher import Dispatcher
+from asyncimport.journal.journal import Journal
+from asyncimport.observer import Notifier
+from asyncimport.options import Options
+from asyncimport.outcome import BatchOutcome, Rejected, Tally
+from asyncimport.rejects import Rejection
+from asyncimport.resources import Resource
+from asyncimport.stages import Source, Stages
+from asyncimport.window import Window
+
+
+@frozen(kw_only=True)
+class Call:
+    """What a user asks for."""
+
+    resource: Resource
+    source: Source
+    config: Config
+    options: Options
+
+
+@define
+class Unread:
+    """Outcomes settled and not yet read by the user. They count in the window, so the run waits for a slow reader."""
+
+    window: Window
+    bell: Bell
+    outcomes: deque[BatchOutcome] = field(factory=deque)
+
+    def put(self, outcome: BatchOutcome) -> None:
+        self.outcomes.append(outcome)
+        self.window.unread += 1
+        self.bell.ring()
+
+    def take(self) -> BatchOutcome:
+        self.window.unread -= 1
+        return self.outcomes.popleft()
+
+
+@frozen(kw_only=True)
+class Parts:
+    """The stages of one run, in the order of the flow."""
+
+    stages: Stages
+    dispatcher: Dispatcher
+    unread: Unread
+    tally: Tally
+    options: Options
+    clock: Clock
+    notify: Notifier
+    #: Wall clock in milliseconds since 1970.
+    wall_ms: Callable[[], int]
+    #: When this process began with it; the tally's own beginning is that of all processes together.
+    started_at: float
+    #: Where rejects go: at most one of the two.
+    rejects: DiskWriter[Rejection] | None = None
+    journal: Journal | None = None
+    #: Whether the source is not read any more, because an earlier process had all that it gives.
+    is_source_at_end: bool = False
+
+    async def write_down(self, first: int, items: Sequence[Wire | Rejected]) -> bool:
+        """Have the journal know what it must before records count as read; False when it cannot be written."""
+        reader, wall_ms = self.stages.reader, self.wall_ms
+        return self.journal is None or await self.journal.write_down(reader, first, items, wall_ms())
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the journal of an earlier process knows of records that this one has not come to."""
+        return self.journal is not None and not self.journal.is_caught_up
+
+    async def room(self) -> None:
+        """Wait while much is on its way to the disk."""
+        for writer in (self.rejects, self.journal):
+            if writer is not None:
+                await writer.room()
