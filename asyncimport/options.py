@@ -83,6 +83,8 @@ class Options:
             raise ConfigError("spool takes True or False")
         if self.on_reject is not None and not callable(self.on_reject):
             raise ConfigError("on_reject takes a callable that is given each rejected record")
+        if self.memo is not None:
+            _check_plain(self.memo)
         self._check_journal()
 
     def _check_journal(self) -> None:
@@ -92,8 +94,10 @@ class Options:
                 raise ConfigError(f"{needing[0]} needs a journal: give journal= too")
         elif not os.fspath(self.journal) or "\0" in os.fspath(self.journal):
             raise ConfigError("journal takes the path of a file")
-        if self.memo is not None:
-            try:
-                orjson.dumps(self.memo)
-            except TypeError:
-                raise ConfigError("memo takes plain JSON values") from None
+
+
+def _check_plain(memo: Mapping[str, Any]) -> None:
+    try:
+        orjson.dumps(memo)
+    except TypeError:
+        raise ConfigError("memo takes plain JSON values") from None
