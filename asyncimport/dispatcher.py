@@ -109,14 +109,14 @@ class Dispatcher:
         self.window.enter(len(piece.body))
         self.lane.batches += 1
         self.tally.batches += not piece.is_resumed
-        if self.journal is not None and not piece.is_resumed:
-            self.journal.plan(piece)
-        if self._is_stopped or (piece.unanswered and self.on_unknown == "park"):
+        is_parked = piece.unanswered > 0 and self.on_unknown == "park"
+        waits = self.journal is not None and not is_parked and self.journal.plan(piece)
+        if self._is_stopped or is_parked:
             self._give_back(piece)
-        elif self.journal is None or piece.is_resumed:
-            self._make_ready(piece)
-        else:
+        elif waits:
             self._planned[piece.number] = piece
+        else:
+            self._make_ready(piece)
 
     def _make_ready(self, batch: Batch) -> None:
         batch.move(State.READY)

@@ -73,8 +73,11 @@ class Parts:
 
     async def write_down(self, first: int, items: Sequence[Wire | Rejected]) -> bool:
         """Have the journal know what it must before records count as read; False when it cannot be written."""
-        reader, wall_ms = self.stages.reader, self.wall_ms
-        return self.journal is None or await self.journal.write_down(reader, first, items, wall_ms())
+        reader = self.stages.reader
+        if self.journal is None:
+            reader.marks.clear()
+            return True
+        return await self.journal.write_down(reader, first, items, self.wall_ms())
 
     @property
     def is_behind(self) -> bool:

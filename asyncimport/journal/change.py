@@ -17,6 +17,11 @@ from asyncimport.rejects import Rejection
 CHANGE_BYTES: Final = 500
 
 
+@frozen
+class Begun:
+    """A process goes on with the run, after it was found to be the same: from now on what the journal says is its word."""
+
+
 @frozen(kw_only=True)
 class Planned:
     """A batch, before it is sent for the first time. Its bytes are hashed, not kept."""
@@ -31,7 +36,7 @@ class Planned:
 
 @frozen
 class Started:
-    """A batch is about to be sent, and must not be sent again when no answer comes."""
+    """A batch that the journal has may be sent from now on without its hearing of it again."""
 
     number: int
 
@@ -76,4 +81,4 @@ class Noted:
     value: Any
 
 
-Change = Planned | Started | Settled | Kept | Spooled | Noted
+Change = Begun | Planned | Started | Settled | Kept | Spooled | Noted

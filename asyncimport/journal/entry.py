@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import Final
 
@@ -107,8 +107,3 @@ def unpacked(data: bytes, number: int) -> Iterator[Entry]:
             batch_id=batch_id if has_id else None,
             attempts=attempts,
         )
-
-
-def are_settled(entries: Sequence[Entry]) -> bool:
-    """Whether nothing of them will ever be sent again by this run."""
-    return all(entry.state is not EntryState.PENDING for entry in entries)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, assert_never
@@ -19,8 +20,8 @@ from attrs import asdict, astuple, evolve
 
 from asyncimport.errors import JournalError
 from asyncimport.journal import schema
-from asyncimport.journal.change import Change, Kept, Noted, Planned, Settled, Spooled, Started
-from asyncimport.journal.entry import GROUP, Entry, EntryState, are_settled, digest_of, packed
+from asyncimport.journal.change import Begun, Change, Kept, Noted, Planned, Settled, Spooled, Started
+from asyncimport.journal.entry import GROUP, Entry, EntryState, digest_of, packed
 from asyncimport.journal.fingerprint import check_same
 from asyncimport.journal.known import Known, Run, Session
 from asyncimport.journal.lock import JournalLock
@@ -55,6 +56,9 @@ class JournalFile:
         self._spooled: list[tuple[int, int, bytes]] = []
         self._noted: dict[str, Any] = {}
         self._settled_since_release = 0
+        #: Settled batches of each group that is not packed yet.
+        self._settled_in: Counter[int] = Counter()
+        self._begins = False
         self._high = 0
 
     def open(self) -> None:
@@ -73,6 +77,7 @@ class JournalFile:
                 self._load()
         except BaseException:
             self.abandon()
+            self.release()
             raise
 
     def _create(self) -> None:
@@ -90,11 +95,9 @@ class JournalFile:
         self._high = known.end
         status = os.stat(self._path)  # noqa: PTH116 -- never opened again: closing it would drop SQLite's locks
         self._identity = (status.st_dev, status.st_ino)
-        if not known.is_finished:
-            with self._transaction():
-                self._forget(known)
-                schema.put_meta(self._connection, "session", Session.RUNNING)
-                schema.put_meta(self._connection, "source", dict(self._source))
+        self._settled_in = Counter(
+            entry.number // GROUP for entry in self._open.values() if entry.state is not EntryState.PENDING
+        )
 
     def _begin_anew(self) -> None:
         """Replace a journal of another import from which nothing was sent, such as one with a wrong address."""
@@ -103,11 +106,13 @@ class JournalFile:
         self._connection = schema.connect(self._path, is_durable=self._wanted.is_spooled)
         self.known = read_known(self._connection, self._path)
 
-    def _forget(self, known: Known) -> None:
+    def _begin(self) -> None:
         """Drop the rows of records that will come again: given back, or rejected after the last batch."""
+        self._begins = False
         self._connection.execute("DELETE FROM rejects WHERE is_pending")
-        if not known.run.is_spooled:
-            self._connection.execute("DELETE FROM rejects WHERE position >= ?", (known.end,))
+        if not self.known.run.is_spooled:
+            self._connection.execute("DELETE FROM rejects WHERE position >= ?", (self.known.end,))
+        schema.put_meta(self._connection, "source", dict(self._source))
 
     def write(self, things: Sequence[Change]) -> None:
         """Write changes, all or none.
@@ -123,6 +128,9 @@ class JournalFile:
 
     def _take(self, change: Change) -> None:
         match change:
+            case Begun():
+                self._begins = True
+                self._noted["session"] = Session.RUNNING
             case Planned():
                 self._put(self._planned(change))
             case Started(number=number):
@@ -152,6 +160,7 @@ class JournalFile:
         )
 
     def _settle(self, settled: Settled) -> None:
+        self._settled_in[settled.number // GROUP] += settled.state is not EntryState.PENDING
         self._put(
             evolve(
                 self._open[settled.number],
@@ -202,6 +211,8 @@ class JournalFile:
             self._write_rows()  # a statement by itself is a transaction
             return
         with self._transaction():
+            if self._begins:
+                self._begin()
             self._write_rows()
             self._write_rejects()
             self._connection.executemany(
@@ -235,17 +246,12 @@ class JournalFile:
         )
 
     def _full_groups(self) -> list[int]:
-        """Groups of which a batch was just settled and all are."""
-        touched = {number // GROUP for number, entry in self._dirty.items() if entry.state is not EntryState.PENDING}
-        return [group for group in touched if self._is_full(group)]
-
-    def _is_full(self, group: int) -> bool:
-        entries = [self._open.get(number) for number in range(group * GROUP, (group + 1) * GROUP)]
-        found = [entry for entry in entries if entry is not None]
-        return len(found) == GROUP and are_settled(found)
+        """Groups of which all batches are settled."""
+        return [group for group, count in self._settled_in.items() if count == GROUP]
 
     def _fold(self, group: int) -> None:
         first = group * GROUP
+        del self._settled_in[group]
         entries = [self._open.pop(number) for number in range(first, first + GROUP)]
         self._connection.execute(
             "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _segment_of(entries)
@@ -301,8 +307,7 @@ class JournalFile:
         with schema.told(self._path, "cannot be written"):
             self._release_all()
             self._connection.close()
-        if self._lock is not None:
-            self._lock.release()
+        self.release()
 
     def _release_all(self) -> None:
         with self._transaction():
@@ -313,9 +318,12 @@ class JournalFile:
             self._connection.execute("VACUUM")
 
     def abandon(self) -> None:
-        """Let go of the file without writing: what is in it stands."""
+        """Let go of the file without writing: what is in it stands. The lock stays, for requests may be in flight."""
         with suppress(sqlite3.Error, AttributeError):
             self._connection.close()
+
+    def release(self) -> None:
+        """Let another process in. Idempotent."""
         if self._lock is not None:
             self._lock.release()
 

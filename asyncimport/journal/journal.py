@@ -10,7 +10,7 @@ from asyncimport.batch import Batch
 from asyncimport.clock import Clock
 from asyncimport.disk import DiskWriter
 from asyncimport.errors import JournalError
-from asyncimport.journal.change import CHANGE_BYTES, Change, Kept, Noted, Planned, Settled, Spooled, Started
+from asyncimport.journal.change import CHANGE_BYTES, Begun, Change, Kept, Noted, Planned, Settled, Spooled, Started
 from asyncimport.journal.entry import Entry, EntryState
 from asyncimport.journal.file import JournalFile
 from asyncimport.journal.known import Known, Session
@@ -78,8 +78,10 @@ class Journal:
         return self._file.known
 
     def caught_up(self) -> bool:
-        """Note that everything the journal knows is accounted for; True."""
+        """Note that everything the journal knows is accounted for, and that the run goes on from there; True."""
         self.is_caught_up = True
+        if not self.known.is_finished:
+            self._put(Begun())
         return True
 
     async def write_down(self, reader: Reader, first: int, items: Sequence[Any], settled_ms: int) -> bool:
@@ -89,8 +91,8 @@ class Journal:
 
         Cancellation: they are written all the same.
         """
-        self._marks.extend(reader.marks)
-        reader.marks.clear()
+        while reader.marks:  # one by one: the reader's thread adds more
+            self._marks.append(reader.marks.popleft())
         if not self.known.run.is_spooled:
             return True
         if items:
@@ -99,8 +101,12 @@ class Journal:
             self._put(Noted("source_ended", True))  # noqa: FBT003 -- the value noted
         return not items or await self._is_on_disk()
 
-    def plan(self, batch: Batch) -> None:
-        """Write a batch down before it is sent; `planned` is told when that is done."""
+    def plan(self, batch: Batch) -> bool:
+        """Write a batch down before this process sends it; `planned` is told when that is done. False when it need not be."""
+        if batch.is_resumed:
+            if self._on_unknown == "resend":
+                self._put(Started(batch.number))
+            return self._on_unknown == "resend"
         first = batch.positions[0]
         while self._marks and self._marks[0].position <= first:
             self._mark = self._marks.popleft()
@@ -113,9 +119,10 @@ class Journal:
                 mark=self._mark,
             )
         )
+        return True
 
     def _on_disk(self, changes: Sequence[Change]) -> None:
-        numbers = [change.number for change in changes if isinstance(change, Planned)]
+        numbers = [change.number for change in changes if isinstance(change, Planned | Started)]
         if numbers:
             self._planned(numbers)
 
@@ -206,19 +213,23 @@ class Journal:
     async def abandon(self) -> None:
         """Close the file without a word: nothing was begun."""
         await self._writer.abandon()
+        self._file.release()
 
     async def aclose(self, until: float, *, has_source_ended: bool, changed_ms: int) -> bool:
         """Write what is left, the file of rejects too, and close; False when the disk takes longer than `until`.
 
         Cancellation: what is left is still written unless the process ends.
         """
-        if not self.known.is_finished:
-            is_finished = has_source_ended and self.is_caught_up and not self._has_pending
+        if self.is_caught_up and not self.known.is_finished:
+            is_finished = has_source_ended and not self._has_pending
             self._put(Noted("session", Session.FINISHED if is_finished else Session.STOPPED))
             self._put(Noted("changed_ms", changed_ms))
         if self._rejects is not None:
             self._writer.call(self._write_rejects)
-        return await self._writer.aclose(until)
+        is_written = await self._writer.aclose(until)
+        if is_written:
+            self._file.release()
+        return is_written
 
     def _write_rejects(self) -> None:
         """In the thread, after all that was put before."""
