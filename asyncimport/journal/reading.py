@@ -39,8 +39,10 @@ def read_known(connection: sqlite3.Connection, path: str) -> Known:
     pending = tuple(entry for entry in rows if entry.state is EntryState.PENDING)
     last = rows[-1] if rows else None
     end = max(folded.end, last.end if last else 0)
-    spooled_end = _spooled_end(connection) if run.is_spooled else 0
-    sums = _sums(connection, rows, folded, max(end, spooled_end), end if not run.is_spooled else None)
+    # Records after the last batch come again when the source is read again, and count only then.
+    comes_again = not run.is_spooled and session is not Session.FINISHED
+    read = end if comes_again else max(end, _end_of_kept(connection))
+    sums = _sums(connection, rows, folded, read)
     _check_sums(path, rows, folded, sums, is_spooled=run.is_spooled)
     lowest = pending[0] if pending else last
     return Known(
@@ -146,7 +148,8 @@ def _folded(connection: sqlite3.Connection, path: str) -> _Folded:
     return folded
 
 
-def _spooled_end(connection: sqlite3.Connection) -> int:
+def _end_of_kept(connection: sqlite3.Connection) -> int:
+    """The position after the last record that was spooled or rejected."""
     (spooled,) = connection.execute("SELECT COALESCE(MAX(first + count), 0) FROM spool").fetchone()
     (rejected,) = connection.execute(
         "SELECT COALESCE(MAX(position) + 1, 0) FROM rejects WHERE NOT is_pending"
@@ -154,10 +157,8 @@ def _spooled_end(connection: sqlite3.Connection) -> int:
     return max(int(spooled), int(rejected))
 
 
-def _sums(
-    connection: sqlite3.Connection, rows: list[Entry], folded: _Folded, read: int, rejected_below: int | None
-) -> Sums:
-    below = "" if rejected_below is None else f"AND position < {rejected_below:d}"
+def _sums(connection: sqlite3.Connection, rows: list[Entry], folded: _Folded, read: int) -> Sums:
+    below = f"AND position < {read:d}"
     counted = dict(
         connection.execute(f"SELECT state, COUNT(*) FROM rejects WHERE NOT is_pending {below} GROUP BY state")  # noqa: S608
     )

@@ -1,0 +1,385 @@
+"""What a journal says of its run, for whoever only looks: also while it is written, and as far as it goes when it is damaged.
+
+Looking changes nothing, and keeps no run from its work. A damaged journal is read piece by piece: each piece that is as it
+was written is counted, and what is not is named.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+import attrs
+import orjson
+from attrs import field, frozen
+
+from asyncimport.errors import JournalError
+from asyncimport.journal import schema
+from asyncimport.journal.entry import Entry, EntryState
+from asyncimport.journal.fingerprint import CONTENT
+from asyncimport.journal.known import Known, Session
+from asyncimport.journal.lock import holder_of
+from asyncimport.journal.reading import read_known, row_entries, segment_entries
+from asyncimport.outcome import many
+
+#: In a memo: who wrote it. What it holds besides is the command's own, but for `file`, `is_stream` and `rejects`.
+COMMAND: Final = "asyncimport"
+#: Faults of pages that are named.
+_MAX_FAULTS: Final = 3
+#: Rows that hold records, and how many of them are named.
+_KEPT: Final = (
+    ("SELECT line, checksum FROM rejects", "rejected record", "rejected records"),
+    ("SELECT records, checksum FROM spool", "run of spooled records", "runs of spooled records"),
+)
+_HIDDEN: Final = ("memo", "identity", "config", "started_ms", "changed_ms")
+
+
+class JournalState(StrEnum):
+    """What a journal's run does now."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    #: Its process ended without a word: killed, or the machine went down.
+    KILLED = "killed"
+    FINISHED = "finished"
+    #: The journal is damaged there.
+    UNKNOWN = "unknown"
+
+
+_STATES: Final = {
+    Session.RUNNING: JournalState.KILLED,
+    Session.STOPPED: JournalState.STOPPED,
+    Session.FINISHED: JournalState.FINISHED,
+}
+
+
+@frozen(kw_only=True)
+class JournalStatus:
+    """Where a journal's run stands: `read = accepted + rejected + unconfirmed + pending`. Holds no record."""
+
+    path: str
+    state: JournalState
+    #: The process that runs it.
+    pid: int | None
+    resource: str
+    run_id: str
+    #: Wall clock in milliseconds since 1970; 0 where it is not known.
+    started_ms: int
+    changed_ms: int
+    #: Of a damaged journal the sums of what can be read.
+    read: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    unconfirmed: int = 0
+    #: Read, and still to be sent or answered.
+    pending: int = 0
+    batches: int = 0
+    batch_ids: int = 0
+    pending_batches: int = 0
+    possible_duplicates: int = 0
+    rejected_by_reason: Mapping[str, int] = field(factory=dict)
+    is_spooled: bool = False
+    #: Whether everything the source gave is in the journal.
+    source_ended: bool = False
+    #: What is imported, and where rejects go, as far as the journal says.
+    file: str | None = None
+    rejects: str | None = None
+    #: What is not as it was written; empty of a whole journal.
+    damage: tuple[str, ...] = ()
+    #: What whoever began it keeps with it.
+    memo: Mapping[str, Any] = field(factory=dict, repr=False)
+    #: What tells the source from others, as the journal knows it.
+    identity: Mapping[str, Any] = field(factory=dict, repr=False)
+    #: The config in its wire form.
+    config: Mapping[str, Any] = field(factory=dict, repr=False)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to be sent or read."""
+        return self.state is JournalState.FINISHED
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything was read."""
+        return self.read > 0 or self.is_finished
+
+    @property
+    def is_commands(self) -> bool:
+        """Whether the command began it, and can resume it."""
+        return self.memo.get("by") == COMMAND
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the command read what comes only once, such as standard input."""
+        return bool(self.memo.get("is_stream"))
+
+    @property
+    def next(self) -> str:
+        """What to do next."""
+        if self.damage:
+            return "nothing in it can be trusted, so it is not resumed: put a copy back, or import anew with another journal"
+        match self.state:
+            case JournalState.RUNNING:
+                return f"process {self.pid} is at it"
+            case JournalState.FINISHED:
+                return "nothing is left to be sent"
+        if not self.is_commands:
+            return "make the same call again, with this journal"
+        if not self.is_stream or self.source_ended:
+            return self._resume
+        if not self.read:
+            return "nothing was read yet: give the same command again"
+        rest = f"give {self.source_name} again from record {self.read:,} on (counted from 0), with another journal"
+        return f"{self._resume}\n  then: {rest}" if self.pending else rest
+
+    @property
+    def source_name(self) -> str:
+        """What is imported, as a sentence names it."""
+        return "standard input" if self.file in {None, "-"} else f"{self.file}"
+
+    @property
+    def _resume(self) -> str:
+        return f"asyncimport resume {shlex.quote(self.path)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field as plain JSON values, the moments in UTC, and `next`."""
+        plain = {name: value for name, value in attrs.asdict(self, recurse=False).items() if name not in _HIDDEN}
+        plain["rejected_by_reason"] = dict(self.rejected_by_reason)
+        moments = {"started_at": _moment(self.started_ms), "changed_at": _moment(self.changed_ms)}
+        return plain | {"state": self.state.value, "damage": list(self.damage)} | moments | {"next": self.next}
+
+    def __str__(self) -> str:
+        counted = [f"{getattr(self, name):,} {name}" for name in ("accepted", "rejected", "unconfirmed", "pending")]
+        counts = " + ".join(count for count in counted if not count.startswith("0 ")) or "nothing yet"
+        state = f"running, process {self.pid}" if self.state is JournalState.RUNNING else self.state.value
+        lines = [
+            f"{self.resource or 'unknown resource'}: {self.read:,} read = {counts}",
+            f"  journal {self.path}: {state}",
+        ]
+        lines += [f"  damaged: {fault}" for fault in self.damage]
+        lines += ["  the counts are of what can still be read"] if self.damage else []
+        lines.append(
+            f"  run {self.run_id or 'unknown'}, started {_said(self.started_ms)}, last change {_said(self.changed_ms)}"
+        )
+        lines.append(
+            f"  {many(self.batches, 'batch', 'batches')} ({self.pending_batches:,} pending), "
+            f"{many(self.batch_ids, 'batch id', 'batch ids')}"
+        )
+        if self.possible_duplicates:
+            lines.append(f"  {self.possible_duplicates:,} records may be there twice (sent again after no answer)")
+        lines += [f"  rejected {count:,} x {reason}" for reason, count in self.rejected_by_reason.items()]
+        if self.file is not None:
+            lines.append(f"  of {self.source_name}{', spooled' if self.is_spooled else ''}")
+        if self.rejects is not None:
+            lines.append(f"  what is not accepted goes to {self.rejects}")
+        return "\n".join([*lines, f"  next: {self.next}"])
+
+
+def _moment(since_1970_ms: int) -> str | None:
+    if not since_1970_ms:
+        return None
+    return datetime.fromtimestamp(since_1970_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _said(since_1970_ms: int) -> str:
+    """A moment for people, to the second."""
+    return f"{datetime.fromtimestamp(since_1970_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC" if since_1970_ms else "unknown"
+
+
+def read_status(path: str) -> JournalStatus:
+    """Look at a journal. What is damaged is named, and the rest is counted; memory does not grow with the journal.
+
+    Raises:
+        JournalError: there is none, it is no journal or of a newer version, or nothing of it can be read.
+    """
+    holder = holder_of(path)
+    with closing(schema.connect_to_read(path)) as connection:
+        with schema.told(path, "cannot be read"):
+            connection.execute("BEGIN")  # so that all of it is read as of one moment
+            faults = _page_faults(connection, path)
+        found = _found(connection, path, faults)
+    state = found.pop("state")
+    if state is JournalState.KILLED and holder is None:
+        holder = holder_of(path)  # begun between the two looks
+    if holder is not None:
+        state = JournalState.RUNNING
+    changed_ms = found.pop("changed_ms", 0)
+    if not changed_ms or state not in {JournalState.STOPPED, JournalState.FINISHED}:
+        changed_ms = max(changed_ms, _touched_ms(path))
+    return JournalStatus(path=path, state=state, pid=holder, changed_ms=changed_ms, damage=tuple(faults), **found)
+
+
+def _page_faults(connection: sqlite3.Connection, path: str) -> list[str]:
+    """What SQLite finds wrong with the pages.
+
+    Raises:
+        JournalError: the file is no journal, or of a newer version.
+        sqlite3.Error: nothing of it can be read.
+    """
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != schema.APPLICATION_ID or version > schema.VERSION:
+        schema.check(connection, path)
+    try:
+        words = [text for (text,) in connection.execute(f"PRAGMA quick_check({_MAX_FAULTS:d})")]
+    except sqlite3.DatabaseError as error:
+        words = [f"{error}"]
+    return [" ".join(text.split())[:100] for text in words if text != "ok"]
+
+
+def _found(connection: sqlite3.Connection, path: str, faults: list[str]) -> dict[str, Any]:
+    """The fields of a status; `faults` gets what else is damaged."""
+    try:
+        known = read_known(connection, path)
+    except JournalError as error:
+        unread = f"{error}".partition("damaged: ")[2] or f"{error}"
+    except Exception:  # noqa: BLE001 -- whatever a changed byte makes of a number or of a page
+        unread = "its tables"
+    else:
+        faults += _faults_of_kept(connection)
+        return _of_known(known)
+    pieces = _Pieces(connection, path)
+    found = pieces.counted()
+    faults += pieces.faults or [unread]
+    return found
+
+
+def _of_known(known: Known) -> dict[str, Any]:
+    sums = known.sums
+    return _of_run(attrs.asdict(known.run), known.source, known.rejects_file) | {
+        "state": _STATES[known.session],
+        "changed_ms": known.changed_ms,
+        "source_ended": known.has_source_ended or known.is_finished,
+        "read": sums.read,
+        "accepted": sums.accepted,
+        "rejected": sums.rejected,
+        "unconfirmed": sums.unconfirmed,
+        "pending": sums.pending,
+        "batches": sums.batches,
+        "batch_ids": len(sums.batch_ids),
+        "pending_batches": len(known.pending),
+        "possible_duplicates": sums.duplicates,
+        "rejected_by_reason": dict(sums.rejected_by_reason),
+    }
+
+
+def _of_run(run: Mapping[str, Any], source: Mapping[str, Any], rejects_file: Mapping[str, Any]) -> dict[str, Any]:
+    memo, fingerprint = run.get("memo", {}), run.get("fingerprint", {})
+    of_source = {part: fingerprint[part] for part in ("kind", "reading") if part in fingerprint}
+    return {
+        "resource": run.get("resource", ""),
+        "run_id": run.get("run_id", ""),
+        "started_ms": run.get("started_ms", 0),
+        "is_spooled": run.get("is_spooled", False),
+        "file": memo.get("file"),
+        "rejects": rejects_file.get("path") or memo.get("rejects"),
+        "memo": memo,
+        "config": fingerprint.get("config", {}),
+        "identity": of_source | {part: source[part] for part in CONTENT if part in source},
+    }
+
+
+def _faults_of_kept(connection: sqlite3.Connection) -> list[str]:
+    """What is wrong with the rows that hold records: all others were checked when they were read."""
+    faults: list[str] = []
+    for query, one, more in _KEPT:
+        rows = _rows(connection, query, faults)
+        bad = sum(schema.checksum_of(data) != checksum for data, checksum in rows)
+        faults += [f"{many(bad, one, more)} not as written"] if bad else []
+    return faults
+
+
+def _rows(connection: sqlite3.Connection, query: str, faults: list[str]) -> Iterator[tuple[Any, ...]]:
+    """Rows as far as they can be read."""
+    try:
+        yield from connection.execute(query)
+    except sqlite3.Error as error:
+        faults.append(" ".join(f"{error}".split())[:100])
+
+
+class _Pieces:
+    """A damaged journal, read piece by piece: what is as it was written counts."""
+
+    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
+        self._connection = connection
+        self._path = path
+        self.faults: list[str] = []
+
+    def counted(self) -> dict[str, Any]:
+        """The fields of a status."""
+        meta = self._meta()
+        entries = Counter[EntryState]()
+        batches = Counter[EntryState]()
+        ids = duplicates = 0
+        for entry in self._entries():
+            entries[entry.state] += entry.count
+            batches[entry.state] += 1
+            ids += entry.batch_id is not None
+            duplicates += entry.duplicates
+        states = dict(self._select("SELECT state, COUNT(*) FROM rejects WHERE NOT is_pending GROUP BY state"))
+        counts = {
+            "accepted": entries[EntryState.ACCEPTED],
+            "rejected": states.get("rejected", 0),
+            "unconfirmed": states.get("unconfirmed", 0),
+            "pending": entries[EntryState.PENDING],
+        }
+        self.faults += _faults_of_kept(self._connection)
+        return (
+            _of_run(meta.get("run", {}), meta.get("source", {}), meta.get("rejects_file", {}))
+            | counts
+            | {
+                "state": _STATES.get(meta.get("session", ""), JournalState.UNKNOWN),
+                "changed_ms": meta.get("changed_ms", 0),
+                "source_ended": bool(meta.get("source_ended")),
+                "read": sum(counts.values()),
+                "batches": batches.total(),
+                "batch_ids": ids,
+                "pending_batches": batches[EntryState.PENDING],
+                "possible_duplicates": duplicates,
+            }
+        )
+
+    def _select(self, query: str) -> Iterator[tuple[Any, ...]]:
+        return _rows(self._connection, query, self.faults)
+
+    def _meta(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, data, checksum in self._select("SELECT key, value, checksum FROM meta"):
+            if schema.checksum_of(f"{key}".encode(), data) == checksum:
+                found[key] = orjson.loads(data)
+            else:
+                self.faults.append(f"what it says of its {f'{key}'[:20]}")
+        return found
+
+    def _entries(self) -> Iterator[Entry]:
+        """The batches that are as they were written; of a packed group all or none."""
+        bad = 0
+        for (number,) in self._select("SELECT number FROM batches ORDER BY number"):
+            try:
+                yield from row_entries(self._connection, self._path, (number, number))
+            except Exception:  # noqa: BLE001 -- whatever a changed byte makes of a row
+                bad += 1
+        self.faults += [f"{many(bad, 'batch', 'batches')} not as written"] if bad else []
+        bad = 0
+        for (number,) in self._select("SELECT number FROM segments ORDER BY number"):
+            try:
+                yield from segment_entries(self._connection, self._path, number - 1)
+            except Exception:  # noqa: BLE001 -- the same of a group
+                bad += 1
+        self.faults += [f"{many(bad, 'group', 'groups')} of 256 settled batches not as written"] if bad else []
+
+
+def _touched_ms(path: str) -> int:
+    """When the journal or its write-ahead log was last written."""
+    touched = [0]
+    for each in (path, f"{path}-wal"):
+        with suppress(OSError):
+            touched.append(os.stat(each).st_mtime_ns // 1_000_000)  # noqa: PTH116 -- beside the names in schema.py
+    return max(touched)
