@@ -125,7 +125,8 @@ class ImportReport:
     skipped: int
     #: Read and not yet settled; 0 in the report of a run that has ended.
     in_progress: int
-    #: Batches formed, and of them the import batch ids the platform gave, packed 8 bytes each, in order of acceptance.
+    #: Batches formed, and of them the import batch ids the platform gave, packed 8 bytes each, in order of acceptance; of a
+    #: resumed run those of earlier processes come first, in no certain order.
     batches: int
     batch_ids: array[int] = field(repr=False)
     #: Requests started, and those of them that repeated a batch.
