@@ -72,6 +72,7 @@ def _row(parameter: inspect.Parameter) -> str:
 
 def _value_of(parameter: inspect.Parameter) -> str:
     kind = (get_args(parameter.annotation.__origin__) or (parameter.annotation.__origin__,))[0]
+    kind = (get_args(kind) or (kind,))[0]  # of a list what is in it
     if isinstance(kind, type) and issubclass(kind, Enum):
         return " / ".join(str(choice.value) for choice in kind)
     return {bool: "", Path: "FILE", int: "N", float: "N", NoneType: ""}.get(kind, "TEXT")

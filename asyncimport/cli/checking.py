@@ -6,9 +6,9 @@ import asyncio
 import signal
 
 from asyncimport.check import Check, CheckReport, check_of
+from asyncimport.cli.choices import OutputOptions
 from asyncimport.cli.errors import EXIT_INTERRUPTED, EXIT_REJECTED
 from asyncimport.cli.metered import Metered
-from asyncimport.cli.options import OutputOptions
 from asyncimport.cli.output import say, say_pieces
 from asyncimport.cli.screen import Screen, open_screen
 from asyncimport.cli.signals import caught
@@ -21,7 +21,7 @@ from asyncimport.resources import Resource
 
 
 def run_check(resource: Resource, source: Metered, config: Config, output: OutputOptions) -> int:
-    """Check a file, print what is wrong with it, and return the exit code; Ctrl-C ends it with what was found so far.
+    """Check a file, print what is wrong with it, and return the exit code; Ctrl-C and SIGTERM end it with what was found so far.
 
     Raises:
         ConfigError: the file is not what it was when its header was read.
@@ -35,7 +35,7 @@ async def _check(resource: Resource, source: Metered, config: Config, output: Ou
     screen = open_screen(quiet=output.quiet, color=output.color)
     showing = asyncio.create_task(_keep_showing(check, screen, source), name="asyncimport-screen")
     try:
-        with caught(lambda _: check.stop(), signal.SIGINT):
+        with caught(lambda _: check.stop(), signal.SIGINT, signal.SIGTERM):
             await check.run()
     except SourceError:
         screen.close(None)

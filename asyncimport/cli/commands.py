@@ -9,18 +9,15 @@ from typing import Annotated
 import typer
 from attrs import frozen
 
-from asyncimport.cli.connecting import ConnectionOptions
+from asyncimport.cli.choices import OutputOptions, RunChoices, SpoolChoices
+from asyncimport.cli.connecting import ConnectionOptions, ResumeConnection
 from asyncimport.cli.errors import shown_errors
 from asyncimport.cli.grouped import grouped
 from asyncimport.cli.metered import Metered
-from asyncimport.cli.options import (
-    CheckedUserOptions,
-    EventOptions,
-    InputOptions,
-    OutputOptions,
-    RunChoices,
-    UserOptions,
-)
+from asyncimport.cli.options import CheckedUserOptions, EventOptions, InputOptions, UserOptions
+from asyncimport.cli.order import Order
+from asyncimport.cli.replaying import ReplayOptions
+from asyncimport.cli.signals import terminated_as_interrupted
 from asyncimport.configs import Config
 from asyncimport.records import Event, UserProfile
 from asyncimport.resources import EVENTS, USERS, Resource
@@ -45,6 +42,20 @@ NoColor = Annotated[bool, typer.Option("--no-color", help="No color; NO_COLOR do
 
 
 @frozen(kw_only=True)
+class JournalOption:
+    """The journal of an import."""
+
+    journal: Annotated[Path, typer.Argument(metavar="JOURNAL", help="The file that --journal named.")]
+
+
+@frozen(kw_only=True)
+class StatusOutput:
+    """How a look at a journal is told."""
+
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as one JSON document.")] = False
+
+
+@frozen(kw_only=True)
 class LookOptions:
     """How the doctor looks."""
 
@@ -58,6 +69,7 @@ _IMPORT_CODES = (
     "0 all accepted, 1 some rejected, 2 wrong use or credentials, 3 some not delivered, 130 interrupted; the highest "
     "that applies."
 )
+_STATUS_CODES = "0 all of it can be read, 3 it is damaged, or no journal."
 _CHECK_CODES = "0 no error, 1 some, 2 wrong use, 3 the file broke off, 130 interrupted."
 
 
@@ -91,16 +103,16 @@ def options(
         "asyncimport users crm.csv.gz --mode partial --matching exact --map mobile=phone --const identityType=phone "
         "--ignore-unknown --rejects rejects.ndjson",
         "zcat people.tsv.gz | asyncimport users - --format tsv --mode full --json > report.json",
+        "asyncimport users people.csv --mode partial --journal people.journal",
         codes=_IMPORT_CODES,
     )
 )
 @grouped
 def users(
-    given: InputOptions, params: UserOptions, run: RunChoices, connection: ConnectionOptions, output: OutputOptions
+    given: InputOptions, params: UserOptions, run: SpoolChoices, connection: ConnectionOptions, output: OutputOptions
 ) -> None:
     """Import user profiles from a file."""
-    with shown_errors():
-        _import(USERS, given.source(UserProfile), params.config(), run, connection, output)
+    _import(Order(command="users", given=given, params=params, run=run, connection=connection), output)
 
 
 @app.command(
@@ -108,37 +120,67 @@ def users(
         "asyncimport events events.jsonl",
         "asyncimport events orders.csv --map openid=identities.openid --const event_key=c_buy --args 'price:number,sku'",
         "asyncimport events clicks.csv --args '*' --max-rejected 1% --rejects rejects.ndjson",
+        "tail -f clicks.jsonl | asyncimport events - --journal clicks.journal --spool",
         codes=_IMPORT_CODES,
     )
 )
 @grouped
 def events(
-    given: InputOptions, params: EventOptions, run: RunChoices, connection: ConnectionOptions, output: OutputOptions
+    given: InputOptions, params: EventOptions, run: SpoolChoices, connection: ConnectionOptions, output: OutputOptions
 ) -> None:
     """Import behaviour events from a file."""
+    _import(Order(command="events", given=given, params=params, run=run, connection=connection), output)
+
+
+@app.command(
+    epilog=_epilog(
+        "asyncimport replay rejects.ndjson --rejects again.ndjson",
+        "asyncimport replay rejects.ndjson --state unconfirmed --state unsent",
+        codes=_IMPORT_CODES,
+    )
+)
+@grouped
+def replay(given: ReplayOptions, run: RunChoices, connection: ConnectionOptions, output: OutputOptions) -> None:
+    """Send again what a file of rejects holds, after it was repaired; it says itself what it is of."""
+    _import(Order(command="replay", given=given, run=run, connection=connection), output)
+
+
+def _import(order: Order, output: OutputOptions) -> None:
+    from asyncimport.cli.resuming import begin  # noqa: PLC0415 -- aiohttp, which no help needs
+
+    with shown_errors(), terminated_as_interrupted():
+        raise typer.Exit(begin(order, output))
+
+
+@app.command(
+    epilog=_epilog(
+        "asyncimport resume people.journal", "asyncimport resume people.journal --token-file token", codes=_IMPORT_CODES
+    )
+)
+@grouped
+def resume(journal: JournalOption, connection: ResumeConnection, output: OutputOptions) -> None:
+    """Go on with an import from its journal, which knows the file and all options but the token."""
+    from asyncimport.cli.resuming import resume as go_on  # noqa: PLC0415 -- aiohttp, which no help needs
+
+    with shown_errors(), terminated_as_interrupted():
+        raise typer.Exit(go_on(journal.journal, connection, output))
+
+
+@app.command(epilog=_epilog("asyncimport status people.journal", codes=_STATUS_CODES))
+@grouped
+def status(journal: JournalOption, output: StatusOutput) -> None:
+    """Show where the import of a journal stands, also while it is running. Changes nothing."""
+    from asyncimport.cli.looking import show_status  # noqa: PLC0415 -- SQLite, which no help needs
+
     with shown_errors():
-        _import(EVENTS, given.source(Event), params.config(), run, connection, output)
-
-
-def _import(
-    resource: Resource,
-    source: Metered,
-    config: Config,
-    run: RunChoices,
-    connection: ConnectionOptions,
-    output: OutputOptions,
-) -> None:
-    from asyncimport.cli.importing import Job, run_import  # noqa: PLC0415 -- aiohttp, which no help needs
-
-    job = Job(resource=resource, source=source, config=config, run=run, connection=connection, output=output)
-    raise typer.Exit(run_import(job))
+        raise typer.Exit(show_status(journal.journal, as_json=output.as_json))
 
 
 @check.command(name="users", epilog=_epilog("asyncimport check users people.csv --matching exact", codes=_CHECK_CODES))
 @grouped
 def check_users(given: InputOptions, params: CheckedUserOptions, output: OutputOptions) -> None:
     """Find every error in a file of user profiles."""
-    with shown_errors():
+    with shown_errors(), terminated_as_interrupted():
         _check(USERS, given.source(UserProfile), params.config(), output)
 
 
@@ -146,7 +188,7 @@ def check_users(given: InputOptions, params: CheckedUserOptions, output: OutputO
 @grouped
 def check_events(given: InputOptions, params: EventOptions, output: OutputOptions) -> None:
     """Find every error in a file of events."""
-    with shown_errors():
+    with shown_errors(), terminated_as_interrupted():
         _check(EVENTS, given.source(Event), params.config(), output)
 
 

@@ -214,6 +214,16 @@ class ConnectionOptions:
         return {name: path for name, _, path in pairs}
 
 
+@frozen(kw_only=True)
+class ResumeConnection(ConnectionOptions):
+    """The same where a journal has them already: what is given replaces that; the environment's address does not."""
+
+    base_url: Annotated[
+        str | None,
+        typer.Option("--base-url", rich_help_panel=_PANEL, help="Address of the platform, instead of the journal's."),
+    ] = None
+
+
 def _warn(option: str, better: str) -> None:
     tell(f"warning: others can read {option} in the list of processes: use {better}")
 

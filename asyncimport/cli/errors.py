@@ -25,6 +25,8 @@ OPTIONS_FOR: Final = {
     "or HttpOptions(allow_insecure_http=True) where": "or give --allow-insecure-http where",
     "give AppCredentials or a callable to have it renewed": "give --app-id and --app-secret-file to have it renewed",
     "check AppCredentials": "check --app-id and its secret",
+    "give spool=True too": "give --spool too",
+    "journal takes the path": "--journal takes the path",
     "max_rejected allows": "--max-rejected allows",
     "DispatchPolicy.max_in_flight": "--max-in-flight",
     "HttpOptions.proxy": "--proxy",

@@ -31,6 +31,8 @@ class Metered:
         self._source = source
         #: Then a person's answer to a question would be taken for a line of it, or the other way round.
         self.is_stdin = source.path == "-"
+        #: As a sentence names it.
+        self.name = source.origin.name
         self._reading: Reading | None = None
 
     def __iter__(self) -> Iterator[Any]:

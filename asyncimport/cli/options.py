@@ -1,10 +1,9 @@
-"""The options of the commands, in groups: what each takes, and the value of the package that a group comes to."""
+"""The options that say what is imported, in groups: what each takes, and the value of the package that it comes to."""
 
 from __future__ import annotations
 
 import re
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -13,15 +12,11 @@ from attrs import frozen
 from asyncimport.cli.metered import Metered
 from asyncimport.configs import EventImportConfig, IdentifyWay, ImportMode, MatchingType, UserImportConfig
 from asyncimport.errors import ConfigError
-from asyncimport.options import RunOptions
-from asyncimport.policy import DispatchPolicy, Share
-from asyncimport.records import Event, UserProfile
+from asyncimport.records import Record
 from asyncimport.sources import ColumnMapping, open_source
 
 _INPUT: Final = "Input"
 _IMPORT: Final = "What the platform is told"
-_RUN: Final = "The run"
-_OUTPUT: Final = "Output"
 #: A value of `--args` that stands for all columns which are neither fields nor named otherwise.
 ALL_OTHERS: Final = "*"
 _TYPED: Final = re.compile(r"(?P<column>.*):(?P<type>auto|text|number)")
@@ -63,13 +58,6 @@ class Way(StrEnum):
 
     UNIONID = "unionid-first"
     USER_ID = "user-id-first"
-
-
-class Unknown(StrEnum):
-    """What becomes of a batch that was sent and not answered."""
-
-    RESEND = "resend"
-    PARK = "park"
 
 
 _MATCHING_TYPES: Final = {Matching.NONE: None, Matching.EXACT: MatchingType.EXACT, Matching.FUZZY: MatchingType.FUZZY}
@@ -145,7 +133,7 @@ class InputOptions:
         ),
     ] = Empty.ABSENT
 
-    def source(self, record: type[UserProfile | Event]) -> Metered:
+    def source(self, record: type[Record]) -> Metered:
         """The file as a source of such records.
 
         Raises:
@@ -305,89 +293,3 @@ class EventOptions:
         """The config of the import."""
         is_matching = None if self.matching is Matching.NONE else True
         return EventImportConfig(matching_type=_MATCHING_TYPES[self.matching], is_matching=is_matching)
-
-
-@frozen(kw_only=True)
-class RunChoices:
-    """How the import is carried out."""
-
-    rejects: Annotated[
-        Path | None,
-        typer.Option(
-            "--rejects",
-            metavar="FILE",
-            rich_help_panel=_RUN,
-            help="Write each rejected record with its reason to this new file (JSON Lines, mode 0600).",
-        ),
-    ] = None
-    max_rejected: Annotated[
-        str | None,
-        typer.Option(
-            "--max-rejected",
-            metavar="N|P%",
-            rich_help_panel=_RUN,
-            help="Stop when more records than that are rejected.",
-        ),
-    ] = None
-    deadline: Annotated[
-        float | None,
-        typer.Option("--deadline", metavar="SECONDS", rich_help_panel=_RUN, help="Stop by itself after this time."),
-    ] = None
-    on_unknown: Annotated[
-        Unknown,
-        typer.Option(
-            "--on-unknown",
-            rich_help_panel=_RUN,
-            help="What was sent and not answered: send it again, or leave it unconfirmed.",
-        ),
-    ] = Unknown.RESEND
-    max_in_flight: Annotated[
-        int | None, typer.Option("--max-in-flight", rich_help_panel=_RUN, help="Requests under way at the same time.")
-    ] = None
-
-    def options(self) -> RunOptions:
-        """The options of the run.
-
-        Raises:
-            ConfigError: a value that cannot work.
-        """
-        options = RunOptions(on_unknown=self.on_unknown.value)
-        if self.rejects is not None:
-            options["rejects"] = self.rejects
-        if self.max_rejected is not None:
-            options["max_rejected"] = _allowed(self.max_rejected)
-        if self.deadline is not None:
-            options["deadline"] = self.deadline
-        return options
-
-    def policy(self) -> DispatchPolicy:
-        """The policy of the client."""
-        return DispatchPolicy() if self.max_in_flight is None else DispatchPolicy(max_in_flight=self.max_in_flight)
-
-
-def _allowed(text: str) -> int | Share:
-    number = text.removesuffix("%")
-    try:
-        return Share(float(number) / 100) if number != text else int(number)
-    except (ValueError, ConfigError):
-        raise ConfigError(
-            f"--max-rejected takes a count or a share up to 100%, as in 100 or 1%, got {text[:20]!r}"
-        ) from None
-
-
-@frozen(kw_only=True)
-class OutputOptions:
-    """What is told, and how."""
-
-    as_json: Annotated[
-        bool, typer.Option("--json", rich_help_panel=_OUTPUT, help="Print the report as one JSON document.")
-    ] = False
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel=_OUTPUT, help="No progress.")] = False
-    no_color: Annotated[
-        bool, typer.Option("--no-color", rich_help_panel=_OUTPUT, help="No color; NO_COLOR does the same.")
-    ] = False
-
-    @property
-    def color(self) -> bool | None:
-        """False when color is refused; None leaves it to the environment."""
-        return False if self.no_color else None

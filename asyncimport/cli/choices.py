@@ -1,0 +1,145 @@
+"""The options that say how a command is carried out and how it tells about it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from attrs import frozen
+
+from asyncimport.errors import ConfigError
+from asyncimport.options import RunOptions
+from asyncimport.policy import DispatchPolicy, Share
+
+_RUN: Final = "The run"
+_OUTPUT: Final = "Output"
+
+
+class Unknown(StrEnum):
+    """What becomes of a batch that was sent and not answered."""
+
+    RESEND = "resend"
+    PARK = "park"
+
+
+@frozen(kw_only=True)
+class RunChoices:
+    """How the import is carried out."""
+
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            "--journal",
+            metavar="FILE",
+            rich_help_panel=_RUN,
+            help="Keep in this file what was done: the same command again, or [bold]asyncimport resume FILE[/bold], goes "
+            "on where it was acknowledged.",
+        ),
+    ] = None
+    rejects: Annotated[
+        Path | None,
+        typer.Option(
+            "--rejects",
+            metavar="FILE",
+            rich_help_panel=_RUN,
+            help="Write each record that is not accepted (rejected, unconfirmed or unsent) with its reason to this new file "
+            "(JSON Lines, mode 0600).",
+        ),
+    ] = None
+    max_rejected: Annotated[
+        str | None,
+        typer.Option(
+            "--max-rejected",
+            metavar="N|P%",
+            rich_help_panel=_RUN,
+            help="Stop when more records than that are rejected.",
+        ),
+    ] = None
+    deadline: Annotated[
+        float | None,
+        typer.Option("--deadline", metavar="SECONDS", rich_help_panel=_RUN, help="Stop by itself after this time."),
+    ] = None
+    on_unknown: Annotated[
+        Unknown,
+        typer.Option(
+            "--on-unknown",
+            rich_help_panel=_RUN,
+            help="What was sent and not answered: send it again, or leave it unconfirmed.",
+        ),
+    ] = Unknown.RESEND
+    max_in_flight: Annotated[
+        int | None, typer.Option("--max-in-flight", rich_help_panel=_RUN, help="Requests under way at the same time.")
+    ] = None
+
+    def options(self) -> RunOptions:
+        """The options of the run.
+
+        Raises:
+            ConfigError: a value that cannot work.
+        """
+        options = RunOptions(on_unknown=self.on_unknown.value)
+        if self.journal is not None:
+            options["journal"] = self.journal
+        if self.rejects is not None:
+            options["rejects"] = self.rejects
+        if self.max_rejected is not None:
+            options["max_rejected"] = _allowed(self.max_rejected)
+        if self.deadline is not None:
+            options["deadline"] = self.deadline
+        return options
+
+    def policy(self) -> DispatchPolicy:
+        """The policy of the client."""
+        return DispatchPolicy() if self.max_in_flight is None else DispatchPolicy(max_in_flight=self.max_in_flight)
+
+
+@frozen(kw_only=True)
+class SpoolChoices(RunChoices):
+    """The same of a source that may come only once."""
+
+    spool: Annotated[
+        bool,
+        typer.Option(
+            "--spool",
+            rich_help_panel=_RUN,
+            help="With a journal, for standard input and pipes: records are on disk there before they count as read.",
+        ),
+    ] = False
+
+    def options(self) -> RunOptions:
+        options = super().options()
+        if self.spool and self.journal is None:
+            raise ConfigError("--spool keeps records in a journal: give --journal too")
+        if self.spool:
+            options["spool"] = True
+        return options
+
+
+def _allowed(text: str) -> int | Share:
+    number = text.removesuffix("%")
+    try:
+        return Share(float(number) / 100) if number != text else int(number)
+    except (ValueError, ConfigError):
+        raise ConfigError(
+            f"--max-rejected takes a count or a share up to 100%, as in 100 or 1%, got {text[:20]!r}"
+        ) from None
+
+
+@frozen(kw_only=True)
+class OutputOptions:
+    """What is told, and how."""
+
+    as_json: Annotated[
+        bool, typer.Option("--json", rich_help_panel=_OUTPUT, help="Print the report as one JSON document.")
+    ] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel=_OUTPUT, help="No progress.")] = False
+    no_color: Annotated[
+        bool, typer.Option("--no-color", rich_help_panel=_OUTPUT, help="No color; NO_COLOR does the same.")
+    ] = False
+
+    @property
+    def color(self) -> bool | None:
+        """False when color is refused; None leaves it to the environment."""
+        return False if self.no_color else None

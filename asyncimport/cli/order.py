@@ -1,0 +1,180 @@
+"""What a command was asked to import: all that is needed to do it again, which a journal keeps as its memo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+from attrs import evolve, frozen
+
+from asyncimport.cli.choices import RunChoices, SpoolChoices
+from asyncimport.cli.connecting import ConnectionOptions
+from asyncimport.cli.metered import Metered
+from asyncimport.cli.options import EventOptions, InputOptions, UserOptions
+from asyncimport.cli.replaying import ReplayOptions
+from asyncimport.configs import Config
+from asyncimport.errors import ConfigError, JournalError
+from asyncimport.journal.status import COMMAND, JournalStatus
+from asyncimport.resources import EVENTS, USERS, Resource
+from asyncimport.sources.input import STDIN, is_stream
+
+#: Of the memo's form; another one is of another version of the command.
+_FORM: Final = 1
+_GROUPS: Final[Mapping[str, tuple[type[Any], type[Any] | None, type[Any]]]] = {
+    "users": (InputOptions, UserOptions, SpoolChoices),
+    "events": (InputOptions, EventOptions, SpoolChoices),
+    "replay": (ReplayOptions, None, RunChoices),
+}
+RESOURCE_OF: Final[Mapping[str, Resource]] = {"users": USERS, "events": EVENTS}
+#: Options of the connection that name a file.
+_FILES: Final = ("token_file", "app_secret_file", "ca_file")
+_SECRETS: Final = ("token", "app_secret")
+#: What a proxy's URL has in it only when it may hold a password or key.
+_SECRETIVE: Final = frozenset("@?")
+
+
+@frozen(kw_only=True)
+class Order:
+    """One import as the options ask for it; `command` is users, events or replay."""
+
+    command: str
+    given: InputOptions | ReplayOptions
+    #: None where the file itself says it.
+    params: UserOptions | EventOptions | None = None
+    run: RunChoices
+    connection: ConnectionOptions
+
+    def opened(self) -> tuple[Resource, Metered, Config]:
+        """What is imported, from where, and how.
+
+        Raises:
+            ConfigError: the file cannot be read, or options do not go together.
+        """
+        if isinstance(self.given, ReplayOptions):
+            return self.given.opened()
+        resource = RESOURCE_OF[self.command]
+        return resource, self.given.source(resource.record), self.config()
+
+    def config(self) -> Config:
+        """The config that the options come to.
+
+        Raises:
+            ConfigError: they do not go together, or there are none.
+        """
+        if self.params is None:
+            raise ConfigError("the lines of a file of rejects say what it is of, no option does")
+        return self.params.config()
+
+    def memo(self) -> dict[str, Any]:
+        """All of it as plain JSON values, so that it can be done again from any folder; without secrets."""
+        run, connection = self.run, _without_secrets(self.connection)
+        if run.rejects is not None:
+            run = evolve(run, rejects=run.rejects.absolute())
+        return {
+            "by": COMMAND,
+            "form": _FORM,
+            "command": self.command,
+            "file": _absolute(self.given.file),
+            "is_stream": is_stream(self.given.file),
+            "rejects": None if run.rejects is None else f"{run.rejects}",
+            "given": _plain(evolve(self.given, file=_absolute(self.given.file))),
+            "params": None if self.params is None else _plain(self.params),
+            "run": _plain(run, "journal"),
+            "connection": _plain(connection, *_SECRETS),
+            "has_secret_proxy": connection.proxy != self.connection.proxy,
+        }
+
+    def check_same_input(self, status: JournalStatus) -> None:
+        """Hold the file and how it is read against those that a journal was begun with.
+
+        Raises:
+            JournalError: they are others.
+        """
+        memo = self.memo()
+        if any(memo[part] != status.memo.get(part) for part in ("command", "given")):
+            raise JournalError(
+                f"the journal {status.path} belongs to another import: its file, or how that is read, differs. "
+                "Name another journal, or move this one away"
+            )
+
+
+def _absolute(file: str) -> str:
+    return file if file == STDIN else f"{Path(file).absolute()}"
+
+
+def _without_secrets(connection: ConnectionOptions) -> ConnectionOptions:
+    files = {name: getattr(connection, name) for name in _FILES}
+    absolute: dict[str, Any] = {name: file.absolute() for name, file in files.items() if file is not None}
+    if connection.proxy is not None and _SECRETIVE & set(connection.proxy):
+        absolute["proxy"] = None
+    return evolve(connection, token=None, app_secret=None, **absolute)
+
+
+def _plain(group: Any, *without: str) -> dict[str, Any]:
+    values = attrs.asdict(group, recurse=False)
+    return {name: _plain_value(value) for name, value in values.items() if name not in without}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, list):
+        return [_plain_value(item) for item in value]
+    return f"{value}" if isinstance(value, Path) else value
+
+
+def order_of(status: JournalStatus) -> Order:
+    """The order that a journal was begun with.
+
+    Raises:
+        JournalError: the journal was begun by somebody else, or by another version of the command.
+    """
+    from cattrs import Converter  # noqa: PLC0415 -- 50 ms that no other command needs
+    from cattrs.errors import BaseValidationError  # noqa: PLC0415
+
+    memo = status.memo
+    if not status.is_commands:
+        raise JournalError(
+            f"the journal {status.path} was begun from Python, which alone knows its source: make the same call again"
+        )
+    converter = Converter(forbid_extra_keys=True)
+    try:
+        given, params, run = {_FORM: _GROUPS}[memo["form"]][memo["command"]]
+        return Order(
+            command=memo["command"],
+            given=converter.structure(memo["given"], given),
+            params=None if params is None else converter.structure(memo["params"], params),
+            run=evolve(converter.structure(memo["run"], run), journal=Path(status.path)),
+            connection=converter.structure(memo["connection"], ConnectionOptions),
+        )
+    except (BaseValidationError, KeyError, TypeError, ValueError):
+        fault = "was begun by another version of the command: give the same command again"
+    raise JournalError(f"the journal {status.path} {fault}")
+
+
+def with_connection(order: Order, given: ConnectionOptions, status: JournalStatus) -> Order:
+    """An order with what is given now instead of what its journal has.
+
+    Raises:
+        ConfigError: its proxy has to be given again.
+    """
+    stored = order.connection
+    if given.token is not None or given.token_file is not None:
+        stored = evolve(stored, token_file=None, app_id=None, app_secret_file=None)
+    if given.app_id is not None or given.app_secret is not None or given.app_secret_file is not None:
+        stored = evolve(stored, token_file=None, app_secret_file=None)
+    gone = {name: None for name in ("token_file", "app_secret_file") if not _is_there(getattr(stored, name))}
+    names = (each.name for each in attrs.fields(ConnectionOptions))
+    now = {name: getattr(given, name) for name in names if getattr(given, name)}
+    if status.memo.get("has_secret_proxy") and given.proxy is None:
+        raise ConfigError(
+            "the import went through a proxy whose URL may hold a password, which no journal keeps: give --proxy again"
+        )
+    return evolve(order, connection=evolve(stored, **(gone | now)))
+
+
+def _is_there(file: Path | None) -> bool:
+    return file is not None and file.exists()
