@@ -171,7 +171,7 @@ class TestState:
         with canary.raises(StateError, match="closed"):
             await client.import_users(ONE, CONFIG)
 
-    def test_another_event_loop_is_refused(self) -> None:
+    def test_e15_another_event_loop_is_refused(self) -> None:
         client = ImportClient(URL, token="t", transport=ScriptedTransport())
 
         async def importing() -> None:
@@ -181,13 +181,13 @@ class TestState:
         with canary.raises(StateError, match="another event loop"):
             asyncio.run(importing())
 
-    def test_a_client_is_not_pickled_or_copied(self) -> None:
+    def test_e14_a_client_is_not_pickled_or_copied(self) -> None:
         client = ImportClient(URL, token=canary.TOKEN)
         for take in (pickle.dumps, copy.copy, copy.deepcopy):
             with canary.raises(StateError, match="not pickled"):
                 take(client)
 
-    def test_a_client_does_not_survive_a_fork(self) -> None:
+    def test_e14_a_client_does_not_survive_a_fork(self) -> None:
         client = ImportClient(URL, token="t", transport=ScriptedTransport())
         context = multiprocessing.get_context("fork")
         queue = context.SimpleQueue()
