@@ -16,12 +16,12 @@ class Scale:
     kills: int
     count: int
     batch_size: int
-    #: Of all calls that a process makes; None is every one.
-    calls: int | None
+    #: Of all calls that a process makes with few batches, and of the last ones that it makes with many; None is every one.
+    calls: tuple[int | None, int | None]
 
 
-SOME = Scale(kills=4, count=12_000, batch_size=20, calls=30)
-ALL = Scale(kills=50, count=60_000, batch_size=20, calls=None)
+SOME = Scale(kills=4, count=12_000, batch_size=20, calls=(11, 4))
+ALL = Scale(kills=50, count=60_000, batch_size=20, calls=(None, None))
 
 
 @pytest.fixture(scope="session")

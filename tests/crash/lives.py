@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +20,7 @@ import orjson
 from attrs import asdict, define, field
 
 from tests.crash.events import Job
+from tests.crash.server import Server
 
 ROOT = Path(__file__).parents[2]
 #: One life that nobody ends must end by itself in this time, also on a busy machine.
@@ -78,6 +82,19 @@ def short_life(job: Job, story: Story, after_s: float) -> bool:
     return False
 
 
+def hung_life(job: Job, story: Story, server: Server, requests: int) -> None:
+    """Kill a process when the platform has had so many requests of it, the last of which it does not answer."""
+    before, until = server.requests(), time.monotonic() + PATIENCE_S
+    with life(job) as process:
+        while server.requests() < before + requests:
+            assert process.poll() is None, story
+            assert time.monotonic() < until, story
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+    story.kills.append(f"at request {requests}")
+
+
 def traced_life(job: Job, story: Story, call: str, number: int) -> bool:
     """Kill a process as it makes its call of this name and number on a file of the run's; False when it made none."""
     under = [*strace(job, call), "-e", f"inject={call}:signal=SIGKILL:when={number}"]
@@ -91,12 +108,22 @@ def traced_life(job: Job, story: Story, call: str, number: int) -> bool:
     return False
 
 
+def watched_life(job: Job, *calls: str) -> Counter[tuple[str, str]]:
+    """Calls of a process that nobody kills: how many by thread and name."""
+    output = Path(job.folder) / "calls"
+    with life(job, under=strace(job, *calls, output=f"{output}")) as process:
+        _, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, err.decode()
+    found = (re.match(r"(\d+) +(\w+)\(", line) for line in output.read_text().splitlines())
+    return Counter((call[1], call[2]) for call in found if call)
+
+
 def strace(job: Job, *calls: str, output: str = "/dev/null") -> list[str]:
     """The command that watches calls: those on the run's files, or of the network."""
     paths = [f"{job.journal}{ending}" for ending in ("", "-wal", "-shm", ".new", ".lock")]
     paths += [job.rejects, f"{job.rejects}.new"]
     watched = [] if {"sendto", "recvfrom"} & set(calls) else [part for path in paths for part in ("-P", path)]
-    return ["strace", "-f", "-qq", "-o", output, "--seccomp-bpf", *watched, "-e", f"trace={','.join(calls)}"]
+    return ["strace", "-f", "-qq", "-o", output, *watched, "-e", f"trace={','.join(calls)}"]
 
 
 def killed_at_random(job: Job, chance: Random, *, kills: int, span_s: float) -> Story:

@@ -72,6 +72,10 @@ class Server:
         """Let the next requests meet these, and all others nothing."""
         self._set({"script": list(steps)})
 
+    def hang(self) -> None:
+        """Answer nobody, and commit nothing."""
+        self._set({"standing": [{"kind": "hang"}]})
+
     def _set(self, faults: dict[str, Any]) -> None:
         with urlopen(Request(f"{self.control}/faults", data=orjson.dumps(faults)), timeout=10) as answer:
             assert answer.status == 200
