@@ -102,7 +102,8 @@ class Order:
 
 
 def _absolute(file: str) -> str:
-    return file if file == STDIN else f"{Path(file).absolute()}"
+    """The file from any folder; a link by this name stays one, as what it leads to may be another file tomorrow."""
+    return file if file == STDIN else f"{Path(file).parent.resolve() / Path(file).name}"
 
 
 def _without_secrets(connection: ConnectionOptions) -> ConnectionOptions:

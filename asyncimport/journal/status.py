@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -107,7 +108,6 @@ class JournalStatus:
 
     @property
     def is_begun(self) -> bool:
-        """Whether anything was read."""
         return self.read > 0 or self.is_finished
 
     @property
@@ -124,7 +124,7 @@ class JournalStatus:
     def next(self) -> str:
         """What to do next."""
         if self.damage:
-            return "nothing in it can be trusted, so it is not resumed: put a copy back, or import anew with another journal"
+            return "it is not resumed: put a copy of it back, or import anew with another journal"
         match self.state:
             case JournalState.RUNNING:
                 return f"process {self.pid} is at it"
@@ -200,11 +200,7 @@ def read_status(path: str) -> JournalStatus:
         JournalError: there is none, it is no journal or of a newer version, or nothing of it can be read.
     """
     holder = holder_of(path)
-    with closing(schema.connect_to_read(path)) as connection:
-        with schema.told(path, "cannot be read"):
-            connection.execute("BEGIN")  # so that all of it is read as of one moment
-            faults = _page_faults(connection, path)
-        found = _found(connection, path, faults)
+    found, faults = _read(path, is_closed=holder is None and not os.path.lexists(f"{path}-wal"))
     state = found.pop("state")
     if state is JournalState.KILLED and holder is None:
         holder = holder_of(path)  # begun between the two looks
@@ -214,6 +210,27 @@ def read_status(path: str) -> JournalStatus:
     if not changed_ms or state not in {JournalState.STOPPED, JournalState.FINISHED}:
         changed_ms = max(changed_ms, _touched_ms(path))
     return JournalStatus(path=path, state=state, pid=holder, changed_ms=changed_ms, damage=tuple(faults), **found)
+
+
+def _read(path: str, *, is_closed: bool) -> tuple[dict[str, Any], list[str]]:
+    """The fields of a status, and what is damaged. `is_closed` is a journal that nobody writes and nobody left in a hurry."""
+    with closing(_connected(path, is_closed=is_closed)) as connection:
+        with schema.told(path, "cannot be read"):
+            connection.execute("BEGIN")  # so that all of it is read as of one moment
+            faults = _page_faults(connection, path)
+        found = _found(connection, path, faults)
+    if is_closed and os.path.lexists(f"{path}-wal"):  # somebody has begun to write it meanwhile
+        return _read(path, is_closed=False)
+    return found, faults
+
+
+def _connected(path: str, *, is_closed: bool) -> sqlite3.Connection:
+    """A connection that reads. SQLite would leave two files beside a closed journal, were it not told that it is immutable."""
+    if not is_closed or not schema.is_there(path):
+        return schema.connect_to_read(path)
+    with schema.told(path, "cannot be opened"):
+        uri = f"{Path(path).absolute().as_uri()}?mode=ro&immutable=1"
+        return sqlite3.connect(uri, uri=True, isolation_level=None)
 
 
 def _page_faults(connection: sqlite3.Connection, path: str) -> list[str]:
@@ -245,8 +262,7 @@ def _found(connection: sqlite3.Connection, path: str, faults: list[str]) -> dict
     else:
         faults += _faults_of_kept(connection)
         return _of_known(known)
-    pieces = _Pieces(connection, path)
-    found = pieces.counted()
+    found = (pieces := _Pieces(connection, path)).counted()
     faults += pieces.faults or [unread]
     return found
 
@@ -308,22 +324,24 @@ class _Pieces:
     """A damaged journal, read piece by piece: what is as it was written counts."""
 
     def __init__(self, connection: sqlite3.Connection, path: str) -> None:
-        self._connection = connection
-        self._path = path
+        self._connection, self._path = connection, path
         self.faults: list[str] = []
 
     def counted(self) -> dict[str, Any]:
         """The fields of a status."""
         meta = self._meta()
-        entries = Counter[EntryState]()
-        batches = Counter[EntryState]()
+        entries, batches = Counter[EntryState](), Counter[EntryState]()
         ids = duplicates = 0
         for entry in self._entries():
             entries[entry.state] += entry.count
             batches[entry.state] += 1
             ids += entry.batch_id is not None
             duplicates += entry.duplicates
-        states = dict(self._select("SELECT state, COUNT(*) FROM rejects WHERE NOT is_pending GROUP BY state"))
+        states = dict(
+            _rows(
+                self._connection, "SELECT state, COUNT(*) FROM rejects WHERE NOT is_pending GROUP BY state", self.faults
+            )
+        )
         counts = {
             "accepted": entries[EntryState.ACCEPTED],
             "rejected": states.get("rejected", 0),
@@ -346,12 +364,9 @@ class _Pieces:
             }
         )
 
-    def _select(self, query: str) -> Iterator[tuple[Any, ...]]:
-        return _rows(self._connection, query, self.faults)
-
     def _meta(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for key, data, checksum in self._select("SELECT key, value, checksum FROM meta"):
+        for key, data, checksum in _rows(self._connection, "SELECT key, value, checksum FROM meta", self.faults):
             if schema.checksum_of(f"{key}".encode(), data) == checksum:
                 found[key] = orjson.loads(data)
             else:
@@ -361,14 +376,14 @@ class _Pieces:
     def _entries(self) -> Iterator[Entry]:
         """The batches that are as they were written; of a packed group all or none."""
         bad = 0
-        for (number,) in self._select("SELECT number FROM batches ORDER BY number"):
+        for (number,) in _rows(self._connection, "SELECT number FROM batches ORDER BY number", self.faults):
             try:
                 yield from row_entries(self._connection, self._path, (number, number))
             except Exception:  # noqa: BLE001 -- whatever a changed byte makes of a row
                 bad += 1
         self.faults += [f"{many(bad, 'batch', 'batches')} not as written"] if bad else []
         bad = 0
-        for (number,) in self._select("SELECT number FROM segments ORDER BY number"):
+        for (number,) in _rows(self._connection, "SELECT number FROM segments ORDER BY number", self.faults):
             try:
                 yield from segment_entries(self._connection, self._path, number - 1)
             except Exception:  # noqa: BLE001 -- the same of a group
