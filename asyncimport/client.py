@@ -57,6 +57,8 @@ async def flow(parts: Parts) -> None:
         stages.fit()
         await parts.room()
         await asyncio.sleep(0)  # a source that never waits lets the workers in between its hops
+    if parts.journal is not None and reader.is_exhausted:
+        parts.journal.end_source()
     if not reader.is_stopping:  # a batch that will not be sent any more is not cut
         await _submit(parts, stages.flushed(), chunker.positions.runs)
 

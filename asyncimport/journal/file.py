@@ -59,6 +59,7 @@ class JournalFile:
         #: Settled batches of each group that is not packed yet.
         self._settled_in: Counter[int] = Counter()
         self._begins = False
+        self._is_finished = False
         self._high = 0
 
     def open(self) -> None:
@@ -143,6 +144,7 @@ class JournalFile:
                 self._spool(change)
             case Noted(key=key, value=value):
                 self._noted[key] = value
+                self._is_finished |= value == Session.FINISHED
             case _:
                 assert_never(change)
 
@@ -312,6 +314,8 @@ class JournalFile:
     def _release_all(self) -> None:
         with self._transaction():
             self._release()
+            if self._is_finished:
+                self._connection.execute("DELETE FROM spool")
         (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
         (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
         if free > pages // 2:

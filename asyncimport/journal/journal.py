@@ -97,8 +97,6 @@ class Journal:
             return True
         if items:
             self.spool_last(first, items, settled_ms)
-        if reader.is_done and reader.is_exhausted:
-            self._put(Noted("source_ended", True))  # noqa: FBT003 -- the value noted
         return not items or await self._is_on_disk()
 
     def plan(self, batch: Batch) -> bool:
@@ -172,6 +170,11 @@ class Journal:
         if not isinstance(outcome, Rejected | Unconfirmed | Unsent) or (is_pending and self._rejects is None):
             return None
         return Rejection(outcome=outcome, body=body, settled_ms=settled_ms, is_pending=is_pending)
+
+    def end_source(self) -> None:
+        """Write down that a spooled source came to its end, and that all it gave was handed over before."""
+        if self.known.run.is_spooled:
+            self._put(Noted("source_ended", True))  # noqa: FBT003 -- the value noted
 
     def spool_last(self, first: int, items: Sequence[Any], settled_ms: int) -> None:
         """Write admitted records down without waiting, the first at this position."""

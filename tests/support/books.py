@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,11 @@ def known(path: Path, wanted: Run | None = None, **source: Any) -> Known:
     file.abandon()
     file.release()
     return file.known
+
+
+def connected(path: Path) -> sqlite3.Connection:
+    """To look into a journal's tables."""
+    return schema.connect_to_read(str(path))
 
 
 def looked_at(path: Path) -> Known:
