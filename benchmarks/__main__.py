@@ -17,12 +17,21 @@ def main() -> int:
         parser.error(f"no such question: {', '.join(sorted(unknown))}")
     missed = False
     for question in QUESTIONS:
-        if not given.question or question.name in given.question:
-            answered = answer(question, given.rounds)
-            store(answered)
-            show(answered)
-            missed |= any(result.holds is False for result in answered.results)
+        if given.question and not any(is_asked(question.name, name) for name in given.question):
+            continue
+        if question.lacks is not None:
+            print(f"\n{question.name}: skipped, {question.lacks} is not installed")
+            continue
+        answered = answer(question, given.rounds)
+        store(answered)
+        show(answered)
+        missed |= any(result.holds is False for result in answered.results)
     return int(missed)
+
+
+def is_asked(question: str, name: str) -> bool:
+    """A name stands for itself and for what is named after it: `journal` for `journal_size` too."""
+    return question == name or question.startswith(f"{name}_")
 
 
 if __name__ == "__main__":

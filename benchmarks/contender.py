@@ -11,11 +11,13 @@ import json
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from attrs import asdict, frozen
 
-from asyncimport import EVENTS, USERS, DispatchPolicy, ImportClient, Resource
+from asyncimport import EVENTS, USERS, DispatchPolicy, ImportClient, JournalError, Resource, RunOptions
 from asyncimport.configs import Config
 from benchmarks import records
 from benchmarks.meter import Heart, Measurement, heartbeat, peak_rss_mib
@@ -40,6 +42,32 @@ def _ours(resource: Resource, config: Config) -> Send:
     return send
 
 
+def _journaled(resource: Resource, config: Config, *, spool: bool = False) -> Send:
+    """With a journal that is made anew."""
+
+    async def send(source: Iterable[Any], url: str, width: int) -> None:
+        policy = DispatchPolicy(max_in_flight=width)
+        with TemporaryDirectory() as folder:
+            run = RunOptions(journal=Path(folder) / "journal", spool=spool)
+            async with ImportClient(url, token="benchmark", policy=policy) as client:
+                (await client.run(resource, source, config, **run)).raise_if_incomplete()
+
+    return send
+
+
+def _on_slow_disk(send: Send) -> Send:
+    """Where the disk may take longer over its part than the end of the run waits for it."""
+
+    async def patient(source: Iterable[Any], url: str, width: int) -> None:
+        try:
+            await send(source, url, width)
+        except JournalError as late:
+            if late.report is None or not late.report.ok:
+                raise
+
+    return patient
+
+
 async def _build(source: Iterable[Any], _url: str, _width: int) -> None:
     deque(source, maxlen=0)
 
@@ -55,6 +83,7 @@ class Contender:
 
 _RAW_USERS: Final = _raw(USERS, records.USER_CONFIG)
 _OUR_USERS: Final = _ours(USERS, records.USER_CONFIG)
+_OUR_JOURNALED_EVENTS: Final = _journaled(EVENTS, records.EVENT_CONFIG)
 
 CONTENDERS: Final[dict[str, Contender]] = {
     "raw": Contender(make=records.user_wire, send=_RAW_USERS),
@@ -65,6 +94,10 @@ CONTENDERS: Final[dict[str, Contender]] = {
     "typed_generator": Contender(make=records.user, send=_OUR_USERS, is_lazy=True),
     "raw_events": Contender(make=records.event_wire, send=_raw(EVENTS, records.EVENT_CONFIG)),
     "events_typed": Contender(make=records.event, send=_ours(EVENTS, records.EVENT_CONFIG)),
+    "typed_journal": Contender(make=records.user, send=_journaled(USERS, records.USER_CONFIG)),
+    "events_journal": Contender(make=records.event, send=_OUR_JOURNALED_EVENTS),
+    "events_spool": Contender(make=records.event, send=_journaled(EVENTS, records.EVENT_CONFIG, spool=True)),
+    "events_slow_disk": Contender(make=records.event, send=_on_slow_disk(_OUR_JOURNALED_EVENTS)),
     "build_mapping": Contender(make=records.user_wire, send=_build, is_lazy=True),
     "build_typed": Contender(make=records.user, send=_build, is_lazy=True),
 }

@@ -32,6 +32,9 @@ class Measurement:
     busy_stall_ms: float | None = None
     #: Frames drawn on a terminal; None where there is none.
     frames: int | None = None
+    #: What a journal takes on disk, in units of 1,000 bytes, and how long it takes to open; None where none is asked for.
+    journal_kb: float | None = None
+    open_s: float | None = None
 
 
 @define

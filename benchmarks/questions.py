@@ -1,16 +1,18 @@
 """The questions, as a table, and how one is answered: rounds of fresh processes, ratios within a round, medians over them."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from operator import sub, truediv
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, Literal
 
 from attrs import frozen
 
@@ -21,6 +23,8 @@ _ROOT: Final = Path(__file__).parent.parent
 #: A contender takes about two seconds, a command fifteen; this bounds one that hangs.
 _TIMEOUT_S: Final = 120
 WIDTH: Final = 8
+#: Each takes 5 s longer before it begins, as on a disk that hangs.
+_SLOW_SYNC: Final = ("-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:delay_enter=5000000")
 
 #: Runs a contender by its name, in a fresh process.
 Run = Callable[[str], Measurement]
@@ -28,7 +32,7 @@ Run = Callable[[str], Measurement]
 
 @frozen(kw_only=True)
 class Goal:
-    """A bound on the median of a row: of its ratio to the raw loop where it has one, else of its value."""
+    """A bound on the median of a row: of how it compares where it is compared, else of its value."""
 
     at_most: float | None = None
     at_least: float | None = None
@@ -67,13 +71,48 @@ def commands(records: int, server: Served) -> Iterator[Run]:
         yield lambda name: Measurement(**json.loads(_printed("benchmarks.command", name, *given)))
 
 
-def _printed(module: str, *arguments: str) -> str:
-    """What a module prints that runs in a fresh process.
+@contextmanager
+def on_slow_disk(records: int, server: Served) -> Iterator[Run]:
+    """The same with a heartbeat, where each fsync takes 5 s; the contender in whose name there is a disk must ask for some."""
+    given = ["--url", server.url, "--records", str(records), "--width", str(WIDTH), "--heartbeat"]
+    with TemporaryDirectory() as folder:
+        calls = Path(folder) / "calls"
+        within = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "signal=none", "-o", f"{calls}", *_SLOW_SYNC]
+
+        def run(name: str) -> Measurement:
+            measured = Measurement(**json.loads(_printed("benchmarks.contender", name, *given, within=within)))
+            if ("DELAYED" in calls.read_text(encoding="utf-8")) != ("disk" in name):
+                raise RuntimeError(
+                    f"{name} waited for no disk, or for one it should not know: the comparison says nothing"
+                )
+            return measured
+
+        yield run
+
+
+@contextmanager
+def journals(records: int, server: Served) -> Iterator[Run]:
+    """What runs an import of `journal.py` and looks at the size of its journal."""
+    given = ["--url", server.url, "--records", str(records), "--width", str(WIDTH)]
+    yield lambda name: Measurement(**json.loads(_printed("benchmarks.journal", name, *given)))
+
+
+@contextmanager
+def known_journals(batches: int, _server: Served) -> Iterator[Run]:
+    """What opens a journal of so many batches, which is there for the length of the block."""
+    with TemporaryDirectory() as folder:
+        given = ["--file", f"{folder}/journal", "--batches", str(batches)]
+        _printed("benchmarks.journal", "made", *given)
+        yield lambda name: Measurement(**json.loads(_printed("benchmarks.journal", name, *given)))
+
+
+def _printed(module: str, *arguments: str, within: Sequence[str] = ()) -> str:
+    """What a module prints that runs in a fresh process, inside another command or by itself.
 
     Raises:
         RuntimeError: it failed.
     """
-    command = [sys.executable, "-m", module, *arguments]
+    command = [*within, sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     if done.returncode:
         raise RuntimeError(f"{module} {arguments[0]} failed:\n{done.stderr}")
@@ -84,7 +123,8 @@ def _printed(module: str, *arguments: str) -> str:
 class Question:
     """What is asked, of whom, and under which circumstances. `metric` is a field of `Measurement`.
 
-    `runner` takes the number of records and the server. Rounds beyond `at_most_s` are not begun.
+    `runner` takes the number of records (of batches, where a journal is only opened) and the server. Rounds beyond
+    `at_most_s` are not begun.
     """
 
     name: str
@@ -95,6 +135,15 @@ class Question:
     delay_ms: float = 0.0
     runner: Callable[[int, Served], AbstractContextManager[Run]] = contenders
     at_most_s: float = float("inf")
+    #: How a row compares with the one it names.
+    compares: Literal["ratio", "difference"] = "ratio"
+    #: A program without which there is no answer.
+    needs: str | None = None
+
+    @property
+    def lacks(self) -> str | None:
+        """The program that it needs and that is not installed."""
+        return self.needs if self.needs is not None and shutil.which(self.needs) is None else None
 
 
 @frozen(kw_only=True)
@@ -112,11 +161,11 @@ class Spread:
 
 @frozen(kw_only=True)
 class Result:
-    """A row answered. `ratio` compares runs of the same round; `holds` is None where nothing is asked."""
+    """A row answered. `compared` is over runs of the same round; `holds` is None where nothing is asked."""
 
     row: Row
     value: Spread
-    ratio: Spread | None
+    compared: Spread | None
     records_per_s: Spread
     peak_rss_mib: Spread
     frames: Spread | None
@@ -124,7 +173,7 @@ class Result:
     @property
     def holds(self) -> bool | None:
         asked = (
-            (self.row.goal, (self.ratio or self.value).median),
+            (self.row.goal, (self.compared or self.value).median),
             (self.row.peak_rss_goal_mib, self.peak_rss_mib.median),
         )
         held = [goal.holds(value) for goal, value in asked if goal is not None]
@@ -197,6 +246,61 @@ QUESTIONS: Final = (
             Row(contender="live", raw="quiet", goal=Goal(at_most=1.1), peak_rss_goal_mib=_PEAK_RSS_MIB),
         ),
     ),
+    Question(
+        name="journal",
+        asks="How much CPU does an import with a journal take per record, against the same without?",
+        metric="cpu_us_per_record",
+        records=100_000,
+        rows=(
+            Row(contender="typed"),
+            Row(contender="typed_journal", raw="typed", goal=Goal(at_most=1.15)),
+            Row(contender="events_typed"),
+            Row(contender="events_journal", raw="events_typed", goal=Goal(at_most=1.15)),
+            Row(contender="events_spool", raw="events_typed"),
+        ),
+    ),
+    Question(
+        name="journal_latency",
+        asks="How many records a second reach a server that takes 20 ms with a journal, against the same without?",
+        metric="records_per_s",
+        records=100_000,
+        delay_ms=20.0,
+        rows=(
+            Row(contender="events_typed"),
+            Row(contender="events_journal", raw="events_typed", goal=Goal(at_least=0.95)),
+            Row(contender="events_spool", raw="events_typed"),
+        ),
+    ),
+    Question(
+        name="journal_size",
+        asks="How many kilobytes does a journal of 2,000 batches take, when it is closed and at most while it is open?",
+        metric="journal_kb",
+        records=20_000,
+        runner=journals,
+        rows=(Row(contender="closed", goal=Goal(at_most=1_000.0)), Row(contender="open")),
+    ),
+    Question(
+        name="journal_open",
+        asks="How many seconds does it take to open a journal of 1,000,000 batches?",
+        metric="open_s",
+        records=1_000_000,
+        runner=known_journals,
+        rows=(Row(contender="known", goal=Goal(at_most=2.0)),),
+    ),
+    Question(
+        name="journal_lag",
+        asks="How many milliseconds later is the event loop at worst, when each fsync of its journal takes 5 s?",
+        metric="stall_ms",
+        records=100_000,
+        runner=on_slow_disk,
+        at_most_s=500.0,
+        compares="difference",
+        needs="strace",
+        rows=(
+            Row(contender="events_typed"),
+            Row(contender="events_slow_disk", raw="events_typed", goal=Goal(at_most=20.0)),
+        ),
+    ),
 )
 
 
@@ -208,7 +312,7 @@ def answer(question: Question, rounds: int) -> Answer:
     """
     with served(question.delay_ms) as server, question.runner(question.records, server) as run:
         runs = list(_rounds(question, server, run, rounds))
-    results = tuple(_result(row, question.metric, runs) for row in question.rows)
+    results = tuple(_result(row, question, runs) for row in question.rows)
     return Answer(question=question, rounds=len(runs), results=results)
 
 
@@ -234,17 +338,20 @@ def _round(question: Question, server: Served, run: Run, number: int) -> Iterato
             raise RuntimeError(f"{row.contender} sent {sent[row.contender]}, {row.raw} {sent[row.raw]}")
 
 
-def _result(row: Row, metric: str, runs: Sequence[dict[str, Measurement]]) -> Result:
+def _result(row: Row, question: Question, runs: Sequence[dict[str, Measurement]]) -> Result:
     def over_rounds(contender: str, name: str) -> list[float]:
         return [getattr(run[contender], name) for run in runs]
 
-    values = over_rounds(row.contender, metric)
-    ratios = [] if row.raw is None else [a / b for a, b in zip(values, over_rounds(row.raw, metric), strict=True)]
+    values = over_rounds(row.contender, question.metric)
     frames = [run[row.contender].frames for run in runs]
+    compared = None
+    if row.raw is not None:
+        compare = truediv if question.compares == "ratio" else sub
+        compared = Spread.of(list(map(compare, values, over_rounds(row.raw, question.metric))))
     return Result(
         row=row,
         value=Spread.of(values),
-        ratio=Spread.of(ratios) if ratios else None,
+        compared=compared,
         records_per_s=Spread.of(over_rounds(row.contender, "records_per_s")),
         peak_rss_mib=Spread.of(over_rounds(row.contender, "peak_rss_mib")),
         frames=Spread.of([count for count in frames if count is not None]) if None not in frames else None,

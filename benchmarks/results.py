@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import sqlite3
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 from attrs import asdict
 
-from benchmarks.questions import WIDTH, Answer, Result, Row, Spread
+from benchmarks.questions import WIDTH, Answer, Question, Result, Row, Spread
 
 FOLDER: Final = Path(__file__).parent / "results"
 _PACKAGES: Final = ("asyncimport", "aiohttp", "attrs", "orjson", "rich", "typer")
@@ -29,7 +30,7 @@ def store(answer: Answer) -> None:
         "width": WIDTH,
         "server_delay_ms": question.delay_ms,
         "environment": _environment(),
-        "rows": [_row(result, question.metric) for result in answer.results],
+        "rows": [_row(result, question) for result in answer.results],
     }
     FOLDER.mkdir(exist_ok=True)
     text = json.dumps(stored, indent=2, ensure_ascii=False)
@@ -39,6 +40,7 @@ def store(answer: Answer) -> None:
 def _environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
         **{package: version(package) for package in _PACKAGES},
         "system": sys.platform,
         "machine": platform.machine(),
@@ -46,16 +48,20 @@ def _environment() -> dict[str, Any]:
     }
 
 
-def _row(result: Result, metric: str) -> dict[str, Any]:
+def _row(result: Result, question: Question) -> dict[str, Any]:
     goal = result.row.goal
-    spreads = {metric: result.value, "records_per_s": result.records_per_s, "peak_rss_mib": result.peak_rss_mib}
+    spreads = {
+        question.metric: result.value,
+        "records_per_s": result.records_per_s,
+        "peak_rss_mib": result.peak_rss_mib,
+    }
     spreads |= {} if result.frames is None else {"frames": result.frames}
     rss_goal = result.row.peak_rss_goal_mib
     return {
         "contender": result.row.contender,
         **{name: _rounded(spread) for name, spread in spreads.items()},
         "compared_with": result.row.raw,
-        "ratio": None if result.ratio is None else _rounded(result.ratio),
+        question.compares: None if result.compared is None else _rounded(result.compared),
         "goal": None if goal is None else str(goal),
         "peak_rss_goal_mib": None if rss_goal is None else str(rss_goal),
         "holds": result.holds,
@@ -71,13 +77,13 @@ def show(answer: Answer) -> None:
     """Print the answer to a question."""
     question = answer.question
     print(f"\n{question.name}: {question.asks} ({answer.rounds} rounds)")
-    print(f"  {'contender':<16}{question.metric:>32}{'ratio to raw':>24}{'records/s':>12}{'MiB':>7}{'goals':>18}")
+    print(f"  {'contender':<16}{question.metric:>32}{question.compares:>24}{'records/s':>12}{'MiB':>7}{'goals':>18}")
     for result in answer.results:
-        ratio = "" if result.ratio is None else _shown(result.ratio)
+        compared = "" if result.compared is None else _shown(result.compared)
         goals = _goals(result.row)
         frames = "" if result.frames is None else f"  {result.frames.median:.0f} frames"
         print(
-            f"  {result.row.contender:<16}{_shown(result.value):>32}{ratio:>24}"
+            f"  {result.row.contender:<16}{_shown(result.value):>32}{compared:>24}"
             f"{result.records_per_s.median:>12,.0f}{result.peak_rss_mib.median:>7.0f}{goals:>18}  {_VERDICTS[result.holds]}{frames}"
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import canary
 import pytest
@@ -12,6 +13,7 @@ from attrs import evolve
 
 from asyncimport.sources import read_csv
 from benchmarks import questions, readme, records, table
+from benchmarks.__main__ import is_asked
 from benchmarks.meter import Measurement
 from benchmarks.questions import QUESTIONS, Answer, Question, Result, Spread, answer, commands
 from benchmarks.results import show
@@ -19,7 +21,8 @@ from benchmarks.server import Served, served
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals and wait4")
 
-COMMAND = next(question for question in QUESTIONS if question.name == "command")
+NAMED = {question.name: question for question in QUESTIONS}
+COMMAND = NAMED["command"]
 SMALL = evolve(COMMAND, records=1_200)
 
 
@@ -30,8 +33,8 @@ def answered(*, ratio: float, peak_rss_mib: float) -> Answer:
     result = partial(Result, records_per_s=spread(1.0), peak_rss_mib=spread(peak_rss_mib), frames=spread(1.0))
     quiet, live = COMMAND.rows
     results = (
-        result(row=quiet, value=spread(10.0), ratio=None),
-        result(row=live, value=spread(10.0 * ratio), ratio=spread(ratio)),
+        result(row=quiet, value=spread(10.0), compared=None),
+        result(row=live, value=spread(10.0 * ratio), compared=spread(ratio)),
     )
     return Answer(question=COMMAND, rounds=1, results=results)
 
@@ -46,7 +49,7 @@ def test_quiet_and_live_send_the_same_and_only_live_draws() -> None:
     assert quiet.frames == Spread(median=0, low=0, high=0)
     assert live.frames is not None
     assert live.frames.median >= 1
-    assert live.ratio is not None
+    assert live.compared is not None
     assert live.value.median > 0
     assert quiet.peak_rss_mib.median > 0
 
@@ -104,3 +107,73 @@ def test_the_readme_tells_the_range_and_the_larger_peak() -> None:
     }
     said = "Progress on a terminal costs 2 % CPU (-3 to 5) on 1,000,000 CSV rows; peak RSS 58 MiB."
     assert readme._live_lines(stored) == said
+
+
+def test_with_and_without_a_journal_the_same_is_sent() -> None:
+    asked = answer(evolve(NAMED["journal"], records=1_200), rounds=1)
+    compared = {result.row.contender: result.compared for result in asked.results}
+    assert [name for name, ratio in compared.items() if ratio is not None] == [
+        "typed_journal",
+        "events_journal",
+        "events_spool",
+    ]
+
+
+def test_a_journal_is_no_larger_when_it_is_closed() -> None:
+    closed, still_open = answer(evolve(NAMED["journal_size"], records=300), rounds=1).results
+    assert 0 < closed.value.median <= still_open.value.median
+
+
+def test_a_journal_that_is_opened_has_the_batches_it_was_made_of() -> None:
+    (known,) = answer(evolve(NAMED["journal_open"], records=300), rounds=2).results
+    assert 0 < known.value.low <= known.value.high
+    assert known.holds
+
+
+def test_a_difference_is_held_against_its_goal() -> None:
+    def measured(stall_ms: float) -> Measurement:
+        return Measurement(
+            contender="any", records=1, cpu_us_per_record=1.0, records_per_s=1.0, peak_rss_mib=1.0, stall_ms=stall_ms
+        )
+
+    lag = NAMED["journal_lag"]
+    rounds = [
+        {"events_typed": measured(90.0), "events_slow_disk": measured(90.0 + more)} for more in (-5.0, 19.0, 21.0)
+    ]
+    slow = questions._result(lag.rows[1], lag, rounds)
+    assert slow.compared == Spread(median=19.0, low=-5.0, high=21.0)
+    assert slow.holds
+
+
+def test_a_name_stands_for_the_questions_named_after_it() -> None:
+    assert [name for name in NAMED if is_asked(name, "journal_size")] == ["journal_size"]
+    assert len([name for name in NAMED if is_asked(name, "journal")]) == 5
+    assert [name for name in NAMED if is_asked(name, "latency")] == ["latency"]
+
+
+def test_what_is_not_installed_is_named() -> None:
+    assert evolve(COMMAND, needs="no-such-program").lacks == "no-such-program"
+    assert COMMAND.lacks is None
+
+
+def test_the_readme_tells_of_the_dearer_journal() -> None:
+    def spread(median: float) -> dict[str, float]:
+        return {"median": median, "low": median - 0.05, "high": median + 0.05}
+
+    journal: dict[str, dict[str, Any]] = {
+        "": {
+            "rows": [
+                {"contender": "typed_journal", "ratio": spread(1.08)},
+                {"contender": "events_journal", "ratio": spread(1.12)},
+            ]
+        },
+        "_latency": {"rows": [{"contender": "events_journal", "ratio": spread(0.99)}]},
+        "_lag": {"rows": [{"contender": "events_slow_disk", "difference": {"median": 1.6, "low": -1.0, "high": 4.2}}]},
+        "_size": {"rows": [{"contender": "closed", "journal_kb": spread(147.0)}]},
+        "_open": {"records": 1_000_000, "rows": [{"open_s": spread(0.27)}]},
+    }
+    assert readme._journal_lines(journal) == (
+        "A journal costs 12 % CPU (7 to 17) and keeps 0.99 x the records/s at 20 ms (0.94-1.04); 2,000 batches take "
+        "147 kB, 1,000,000 open in 0.3 s, and a disk that takes 5 s for each fsync holds the event loop up by 2 ms (-1 to 4); "
+        "all ranges are those of the rounds."
+    )
