@@ -196,8 +196,13 @@ class DiskWriter(Generic[Item]):
             if isinstance(thing, tuple):
                 items.append(thing[0])
                 size += thing[1]
+        try:
+            if items:
+                self._book.write(items)
+        except BaseException:
+            self._queue.put(taken[-1])  # a question among them is refused with the others
+            raise
         if items:
-            self._book.write(items)
             self._tell(partial(self._on_disk, items, size))
         match taken[-1]:
             case _Asked() as asked:

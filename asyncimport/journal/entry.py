@@ -78,7 +78,7 @@ class Entry:
 
 
 def packed(entries: Iterable[Entry]) -> bytes:
-    """Settled batches with neighbouring numbers, 42 bytes each; without what is added up over them all."""
+    """Settled batches with neighbouring numbers, 46 bytes each; without what is added up over them all."""
     return b"".join(
         _ENTRY.pack(
             entry.first,
