@@ -92,6 +92,7 @@ async def test_the_first_error_is_told_once_and_nothing_is_tried_again() -> None
     for number in range(3):
         writer.put(number)
     asking = asyncio.create_task(writer.ask(lambda: "an answer"))
+    await asyncio.sleep(0)
     writer.put(3)
     late = asyncio.create_task(writer.ask(lambda: "never"))
     await asyncio.sleep(0)
