@@ -16,12 +16,12 @@ class Scale:
     kills: int
     count: int
     batch_size: int
-    #: Of all calls that a process makes with few batches, and of the last ones that it makes with many; None is every one.
-    calls: tuple[int | None, int | None]
+    #: Kills at calls of each kind of run: with few batches, and at the end of one with many. None is every call.
+    calls: tuple[int, int] | None
 
 
-SOME = Scale(kills=4, count=12_000, batch_size=20, calls=(11, 4))
-ALL = Scale(kills=50, count=60_000, batch_size=20, calls=(None, None))
+SOME = Scale(kills=3, count=12_000, batch_size=20, calls=(10, 5))
+ALL = Scale(kills=50, count=60_000, batch_size=20, calls=None)
 
 
 @pytest.fixture(scope="session")

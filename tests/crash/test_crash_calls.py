@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace i
 
 ON_DISK = ("openat", "write", "pwrite64", "ftruncate", "fsync", "fdatasync", "rename", "unlink")
 ON_THE_NETWORK = ("sendto", "recvfrom")
+#: The order in which they are taken; most of what is written is written by pwrite64.
+TURNS = ("pwrite64", *ON_DISK, "pwrite64", *ON_THE_NETWORK)
 BATCH_SIZE = 5
 #: Some batches; and enough for one group to be folded and another to stay open.
 FEW, MANY = 100, 1_350
@@ -66,20 +68,26 @@ def calls_of(job: Job) -> list[tuple[str, int]]:
 def late(calls: list[tuple[str, int]]) -> list[tuple[str, int]]:
     """The calls of a run's last part, in which its first group is folded."""
     most = Counter(name for name, _ in calls)
-    return [(name, number) for name, number in calls if number > 0.8 * most[name]]
+    return [(name, number) for name, number in calls if number > 0.75 * most[name]]
 
 
-def chosen(calls: list[tuple[str, int]], limit: int | None, chance: random.Random) -> list[tuple[str, int]]:
-    """Some of the calls: of each name as many as of any other, while there are; all without a limit."""
-    if limit is None:
-        return calls
-    by_name = {name: [call for call in calls if call[0] == name] for name, _ in calls}
+def chosen(
+    calls: list[tuple[str, int]], names: Sequence[str], limit: int, chance: random.Random
+) -> list[tuple[str, int]]:
+    """So many of the calls, with these names in turn."""
+    by_name = {name: [call for call in calls if call[0] == name] for name in names}
     for of_one in by_name.values():
         chance.shuffle(of_one)
-    found: list[tuple[str, int]] = []
-    while len(found) < min(limit, len(calls)):
-        found += [of_one.pop() for of_one in by_name.values() if of_one]
-    return found[:limit]
+    turns = [name for name in names if by_name[name]] * limit
+    return [by_name[name].pop() for name in turns if by_name[name]][:limit]
+
+
+def points_of(calls: list[tuple[str, int]], count: int, scale: Scale, chance: random.Random) -> list[tuple[str, int]]:
+    """Where to kill: of few batches anywhere, of many among the writes that fold a group; in a soak everywhere."""
+    if scale.calls is None:
+        return calls if count == FEW else late(calls)
+    few, many = scale.calls
+    return chosen(calls, TURNS, few, chance) if count == FEW else chosen(late(calls), ["pwrite64"], many, chance)
 
 
 def story_of(job: Job, first: tuple[str, int], second: tuple[str, int] | None) -> Story:
@@ -113,7 +121,7 @@ def test_killed_at_any_system_call_a_run_ends_as_if_nothing_had_been_e8_f4_f12_h
     write_files(alone)
     expected = totals(whole_life(alone))
     server.set_faults(FAULTS, MIX, seed=chance.getrandbits(32))
-    points = chosen(late(calls) if count == MANY else calls, scale.calls[count == MANY], chance)
+    points = points_of(calls, count, scale, chance)
     struck = 0
     for number, call in enumerate(points):
         again = chance.choice(calls) if chance.random() < TWICE else None
@@ -124,4 +132,4 @@ def test_killed_at_any_system_call_a_run_ends_as_if_nothing_had_been_e8_f4_f12_h
         check(one, story, expected, server, since)
         struck += bool(story.kills)
         shutil.rmtree(one.folder)
-    assert struck >= 0.8 * len(points)  # how often threads take turns differs from run to run
+    assert struck >= 0.5 * len(points)  # a run makes some writes more or fewer, as its threads take turns

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +16,7 @@ import pytest
 from tests.crash.conftest import Scale
 from tests.crash.events import Job, is_bad, write_files
 from tests.crash.evidence import check_bytes, check_duplicates, check_reported
-from tests.crash.lives import PATIENCE_S, Story, life, short_life, whole_life
+from tests.crash.lives import PATIENCE_S, Story, life, short_life, strace, whole_life
 from tests.crash.once import Queue, once, own_uuid
 from tests.crash.server import MIX, THROTTLED, Server, served
 
@@ -116,3 +119,29 @@ def test_all_that_kills_took_of_a_source_that_comes_once_is_told_at_the_end_e8(
         check_lost(lost, handed, report["possibly_lost"], story)
         assert kills * 400 < len(lost) <= report["possibly_lost"], (len(lost), report["possibly_lost"])
         assert whole_life(job)["possibly_lost"] == report["possibly_lost"]
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed: it makes the disk slow")
+def test_a_slow_disk_lets_a_source_that_comes_once_wait_so_that_no_more_is_lost_e8_f18(
+    server: Server, tmp_path: Path
+) -> None:
+    with once(6_000) as queue:
+        folder = f"{tmp_path / 'run'}"
+        job = Job(kind="queue", url=server.url, folder=folder, count=6_000, batch_size=20, port=queue.port)
+        write_files(job)
+        slow = [*strace(job, "fdatasync"), "-e", "inject=fdatasync:delay_enter=200000"]
+        story = Story()
+        with life(job, under=slow) as process:
+            until = time.monotonic() + PATIENCE_S
+            while queue.handed < 3_500:
+                assert process.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.02)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+        story.kills.append("with a slow disk")
+        handed = [queue.handed_to_the_dead()]
+        story.report = whole_life(job)
+        lost = lost_of(job, queue, set(server.ledger().keys))
+        check_lost(lost, handed, story.report["possibly_lost"], story)
+        assert story.report["read"] == 6_000 - len(lost)
