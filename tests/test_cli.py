@@ -197,7 +197,7 @@ async def test_the_emulator_serves_until_it_is_interrupted() -> None:
 async def test_help_names_every_command() -> None:
     result = await ran("--help")
     assert result.code == 0
-    for command in ("users", "events", "demo", "emulate"):
+    for command in ("users", "events", "resume", "status", "replay", "check", "doctor", "demo", "emulate"):
         assert command in result.out
 
 

@@ -50,7 +50,7 @@ class Job:
         """The options of the run; a journal keeps the order too."""
         options = self.order.run.options()
         if self.order.run.journal is not None:
-            options["memo"] = self.order.memo()
+            options["memo"] = self.order.memo() | {"is_stream": self.source.is_stream}
         return options
 
 

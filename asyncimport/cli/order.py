@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +21,7 @@ from asyncimport.configs import Config
 from asyncimport.errors import ConfigError, JournalError
 from asyncimport.journal.status import COMMAND, JournalStatus
 from asyncimport.resources import EVENTS, USERS, Resource
-from asyncimport.sources.input import STDIN, is_stream
+from asyncimport.sources.input import STDIN
 
 #: Of the memo's form; another one is of another version of the command.
 _FORM: Final = 1
@@ -69,7 +71,10 @@ class Order:
         return self.params.config()
 
     def memo(self) -> dict[str, Any]:
-        """All of it as plain JSON values, so that it can be done again from any folder; without secrets."""
+        """All of it as plain JSON values, so that it can be done again from any folder; without secrets.
+
+        Whether the source comes only once is for whoever opened it to add, as `is_stream`.
+        """
         run, connection = self.run, _without_secrets(self.connection)
         if run.rejects is not None:
             run = evolve(run, rejects=run.rejects.absolute())
@@ -78,7 +83,6 @@ class Order:
             "form": _FORM,
             "command": self.command,
             "file": _absolute(self.given.file),
-            "is_stream": is_stream(self.given.file),
             "rejects": None if run.rejects is None else f"{run.rejects}",
             "given": _plain(evolve(self.given, file=_absolute(self.given.file))),
             "params": None if self.params is None else _plain(self.params),
@@ -102,8 +106,14 @@ class Order:
 
 
 def _absolute(file: str) -> str:
-    """The file from any folder; a link by this name stays one, as what it leads to may be another file tomorrow."""
-    return file if file == STDIN else f"{Path(file).parent.resolve() / Path(file).name}"
+    """The file from any folder. A link stays one: what it leads to may be another file tomorrow."""
+    if file == STDIN:
+        return file
+    whole = Path(file).absolute()
+    short = Path(os.path.normpath(whole))
+    with suppress(OSError):
+        return f"{short if short.samefile(whole) else whole}"
+    return f"{whole}"
 
 
 def _without_secrets(connection: ConnectionOptions) -> ConnectionOptions:

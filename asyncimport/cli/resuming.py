@@ -32,7 +32,7 @@ def begin(order: Order, output: OutputOptions) -> int:
     resource, gone = RESOURCE_OF[order.command], Gone(status)
     code = run_import(Job(order=order, resource=resource, source=gone, config=order.config(), output=output))
     tell(
-        f"{gone.name} was not read: the journal {status.path} is of an import that was begun before; "
+        f"warning: {gone.name} was not read: the journal {status.path} is of an import that was begun before; "
         "to import other records, name another journal"
     )
     return code

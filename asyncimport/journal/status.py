@@ -165,9 +165,8 @@ class JournalStatus:
         ]
         lines += [f"  damaged: {fault}" for fault in self.damage]
         lines += ["  the counts are of what can still be read"] if self.damage else []
-        lines.append(
-            f"  run {self.run_id or 'unknown'}, started {_said(self.started_ms)}, last change {_said(self.changed_ms)}"
-        )
+        lines.append(f"  run {self.run_id or 'unknown'}, started {_said(self.started_ms)}")
+        lines.append(f"  last change {_said(self.changed_ms)}")
         lines.append(
             f"  {many(self.batches, 'batch', 'batches')} ({self.pending_batches:,} pending), "
             f"{many(self.batch_ids, 'batch id', 'batch ids')}"

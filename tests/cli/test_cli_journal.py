@@ -70,10 +70,15 @@ def report_of(result: Result) -> dict[str, Any]:
     return report
 
 
-@pytest.mark.parametrize("again", ["resume", "users"])
-async def test_an_import_that_was_killed_goes_on_and_tells_of_all_of_it(tmp_path: Path, again: str) -> None:
+@pytest.mark.parametrize(
+    ("again", "more"), [("resume", ()), ("users", ()), ("resume", ("--spool",))], ids=["resume", "again", "spooled"]
+)
+async def test_an_import_that_was_killed_goes_on_and_tells_of_all_of_it(
+    tmp_path: Path, again: str, more: tuple[str, ...]
+) -> None:
     path, journal, rejects = people(tmp_path, 10_000, bad=3), tmp_path / "a.journal", tmp_path / "rejects.ndjson"
-    command = ("users", relative(path), "--mode", "full", "--journal", str(journal), "--rejects", str(rejects))
+    kept = ("--journal", str(journal), "--rejects", str(rejects), *more)
+    command = ("users", relative(path), "--mode", "full", *kept)
     async with Emulator(token=canary.TOKEN) as platform:
         stuck_after(platform, 6)
         process = await started(*command, url=platform.url)
