@@ -4,7 +4,7 @@
               positions  check, copy  ≤ 500      bytes,   bounded       X-Token    one POST       │
                          uuid, time   items      once     concurrency                             ▼
                                                    ▲        retry · stop ◀──── verdict ◀──── attempt
-                                                   └── outcome ──▶ report
+                                                   └── journal, rejects ◀── outcome ──▶ report
 
 Each word of the drawing is a module. The flow is on one page in `client.py`. A name is imported when it
 is first asked for, so that the command can show its help, and a program its own, without the network's libraries.

@@ -7,7 +7,7 @@ AsyncImportError
 ├── SourceError        your source raised; what was read before it has been sent; the original is `__cause__`
 ├── AuthError          the platform refuses the token or the credentials, and renewing does not help
 ├── TooManyRejected    more records were rejected than `max_rejected` allows
-├── JournalError       what a run keeps on disk, such as its file of rejects, cannot be written
+├── JournalError       what a run keeps on disk cannot be used or written, or belongs to another import or source
 ├── UploadStalled      the platform asked for, or forced, a longer wait than the policy takes; see `resume_at`
 └── IncompleteImport   `report.raise_if_incomplete()`: not every record was accepted
 
@@ -64,7 +64,7 @@ class TooManyRejected(AsyncImportError):
 
 
 class JournalError(AsyncImportError):
-    """What a run keeps on disk cannot be written. What was not yet sent is unsent."""
+    """What a run keeps on disk cannot be used or written, or belongs to another import. What was not yet sent is unsent."""
 
 
 class UploadStalled(AsyncImportError):
