@@ -82,15 +82,15 @@ def short_life(job: Job, story: Story, after_s: float) -> bool:
     return False
 
 
-def hung_life(job: Job, story: Story, server: Server, requests: int) -> None:
+def hung_life(job: Job, story: Story, server: Server, requests: int, *, under: Sequence[str] = ()) -> None:
     """Kill a process when the platform has had so many requests of it, the last of which it does not answer."""
     before, until = server.requests(), time.monotonic() + PATIENCE_S
-    with life(job) as process:
+    with life(job, under=under) as process:
         while server.requests() < before + requests:
             assert process.poll() is None, story
             assert time.monotonic() < until, story
             time.sleep(0.01)
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     story.kills.append(f"at request {requests}")
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.crash.events import Job, write_files
 from tests.crash.evidence import check_bytes, check_delivery, check_duplicates, check_rejects, check_reported, totals
-from tests.crash.lives import Story, hung_life, traced_life, whole_life
+from tests.crash.lives import Story, hung_life, strace, traced_life, whole_life
 from tests.crash.server import Server, served
 
 HANG: dict[str, Any] = {"kind": "hang", "committed": True}
@@ -68,3 +68,18 @@ def test_killed_while_the_rejects_file_is_written_again_it_is_still_known_as_our
     assert traced_life(job, story, "rename", 1)
     assert totals(whole_life(job)) == totals(first)
     check_rejects(job, story)
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed: it makes the disk slow")
+def test_a_batch_that_arrives_while_the_disk_is_slow_is_in_the_journal_already_h6_i3(server: Server, job: Job) -> None:
+    slow = [*strace(job, "pwrite64"), "-e", "inject=pwrite64:delay_enter=60000"]
+    story, since = Story(), server.requests()
+    server.script(HANG)
+    hung_life(job, story, server, 1, under=slow)
+    server.script()
+    story.report = whole_life(job)
+    entered = server.ledger(story.report["run_id"], since)
+    check_delivery(job, story, entered)
+    check_bytes(story, entered)
+    assert entered.duplicates == story.report["accepted"]
+    check_reported(story, entered)

@@ -127,7 +127,7 @@ def test_a_slow_disk_lets_a_source_that_comes_once_wait_so_that_no_more_is_lost_
 ) -> None:
     with once(6_000) as queue:
         folder = f"{tmp_path / 'run'}"
-        job = Job(kind="queue", url=server.url, folder=folder, count=6_000, batch_size=20, port=queue.port)
+        job = Job(kind="queue", url=server.url, folder=folder, count=6_000, batch_size=500, port=queue.port)
         write_files(job)
         slow = [*strace(job, "fdatasync"), "-e", "inject=fdatasync:delay_enter=200000"]
         story = Story()
