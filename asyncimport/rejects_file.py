@@ -104,7 +104,7 @@ def check_replaceable(path: str, before: Mapping[str, Any]) -> None:
     except OSError as error:
         raise ConfigError(f"the rejects file {path} cannot be made ({error.strerror}): check the path") from None
     if identity_of(path, status) != before:
-        was_ours = before.get("path") == str(Path(path).absolute())
+        was_ours = before.get("path") == identity_of(path, status)["path"]
         fault = "was changed since this import wrote it" if was_ours else "exists already"
         raise ConfigError(f"the rejects file {path} {fault}: name another file, or move it away")
 
@@ -112,7 +112,7 @@ def check_replaceable(path: str, before: Mapping[str, Any]) -> None:
 def identity_of(path: str, status: os.stat_result) -> dict[str, Any]:
     """What tells a file from another, and from itself after a change."""
     return {
-        "path": str(Path(path).absolute()),
+        "path": os.path.realpath(Path(path).parent) + os.sep + Path(path).name,
         "inode": status.st_ino,
         "size": status.st_size,
         "mtime_ns": status.st_mtime_ns,

@@ -164,6 +164,12 @@ def test_what_was_not_settled_is_a_line_for_each_record_too(kind: type[Any]) -> 
     assert [json.loads(line.text)["uuid"] for line in lines] == ["a", "b"]
 
 
+def test_records_of_which_only_the_places_are_known_have_lines_too() -> None:
+    outcome = Unsent(positions=Positions.of([3, 4]), reason="the run broke off")
+    lines = [json.loads(line.text) for line in EVENT_LINES.of(Rejection(outcome=outcome, body=b"", settled_ms=1))]
+    assert [(line["position"], line["record"]) for line in lines] == [(3, None), (4, None)]
+
+
 def test_what_never_was_a_batch_and_what_cannot_be_sent_is_kept_as_text() -> None:
     assert json.loads(wires_body([{"a": "\ud800"}, {"a": "b"}])) == {"data": [{"a": "\\ud800"}, {"a": "b"}]}
 

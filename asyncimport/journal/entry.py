@@ -69,12 +69,13 @@ class Entry:
     @property
     def checksum(self) -> int:
         """Over all of it, to notice what a disk has changed."""
-        mark = self.mark or Mark(position=0, offset=0, line=0)
+        mark = self.mark
+        source = (0, 0, 0) if mark is None else (mark.position, mark.offset, mark.line)
         has_id, batch_id = self.batch_id is not None, self.batch_id or 0
         counts = (self.attempts, self.duplicates, self.sent_bytes, self.elapsed_s)
         place = (self.number, self.first, self.end, self.count)
         state = (self.state, self.is_open, has_id, batch_id)
-        return zlib.crc32(_ROW.pack(*place, *state, *counts, self.digest, mark.position, mark.offset, mark.line))
+        return zlib.crc32(_ROW.pack(*place, *state, *counts, self.digest, *source))
 
 
 def packed(entries: Iterable[Entry]) -> bytes:

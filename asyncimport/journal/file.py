@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final, assert_never
 
 import orjson
-from attrs import asdict, astuple, evolve
+from attrs import asdict, evolve
 
 from asyncimport.errors import JournalError
 from asyncimport.journal import schema
@@ -345,7 +345,8 @@ class JournalFile:
 
 
 def _row_of(entry: Entry) -> tuple[Any, ...]:
-    mark = (None, None, None) if entry.mark is None else astuple(entry.mark)
+    mark = entry.mark
+    place = (None, None, None) if mark is None else (mark.position, mark.offset, mark.line)
     return (
         entry.number,
         entry.first,
@@ -359,7 +360,7 @@ def _row_of(entry: Entry) -> tuple[Any, ...]:
         entry.duplicates,
         entry.sent_bytes,
         entry.elapsed_s,
-        *mark,
+        *place,
         entry.checksum,
     )
 

@@ -29,6 +29,8 @@ _FOLDER_MODE: Final = 0o700
 _NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 #: Readers may hold the write-ahead log for a moment while it is folded into the file.
 _BUSY_S: Final = 5.0
+#: Pages of the write-ahead log before it is folded into the file: 0.8 MB, so that a journal stays small while it is written.
+_LOG_PAGES: Final = 200
 
 _TABLES: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
@@ -160,6 +162,7 @@ def connect(path: str, *, is_durable: bool) -> sqlite3.Connection:
             check(connection, path)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(f"PRAGMA synchronous={'FULL' if is_durable else 'NORMAL'}")
+            connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
             connection.execute("PRAGMA temp_store=MEMORY")
             connection.execute("PRAGMA secure_delete=FAST")
         except BaseException:
