@@ -14,7 +14,7 @@ from typing import Any
 
 import journals
 import pytest
-from attrs import evolve, frozen
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from journals import FRAME_BYTES, WAL_HEADER_BYTES, Told
@@ -38,15 +38,15 @@ REASONS = (
 )
 
 
-@frozen(kw_only=True, repr=False)
 class Whole:
     """A journal as it was written, and every state that its commits went through."""
 
-    run: Run
-    main: bytes
-    wal: bytes
-    states: list[Told]
-    folder: Path
+    def __init__(self, run: Run, main: bytes, wal: bytes, folder: Path) -> None:
+        self.run = run
+        self.main = main
+        self.wal = wal
+        self.folder = folder
+        self.states: list[Told] = []
 
     def __repr__(self) -> str:
         return f"<a journal of {len(self.main):,} bytes with a log of {len(self.wal):,}>"
@@ -90,7 +90,7 @@ def written(folder: Path, source: list[Any], *, copy_at: int | None, keeps_log: 
     if not keeps_log:
         fold(kept)
     wal = Path(f"{kept}-wal").read_bytes() if keeps_log else b""
-    whole = Whole(run=run, main=kept.read_bytes(), wal=wal, states=[], folder=folder)
+    whole = Whole(run=run, main=kept.read_bytes(), wal=wal, folder=folder)
     for end in range(WAL_HEADER_BYTES if wal else 0, len(wal) + 1, FRAME_BYTES):
         state = journals.told(whole.put(whole.main, wal[:end]), run)
         whole.states.extend([] if state in whole.states else [state])
@@ -217,6 +217,13 @@ def test_f5_another_value_in_a_whole_row_is_refused_or_changes_nothing(
             row = f"{column} = (SELECT {which}({column}) FROM {table})"
             main = altered(whole, f"UPDATE OR IGNORE {table} SET {column} = {value} WHERE {row}")
             assert whole.is_refused_or_true(main, b""), (value, which)
+
+
+@pytest.mark.parametrize("words", [b"TABLE meta", b"digest BLOB", b"ids BLOB", b"TABLE spool", b"table"])
+def test_f5_a_schema_that_is_no_text_any_more_is_refused(finished: Whole, words: bytes) -> None:
+    assert words in finished.main
+    for at in range(len(words)):
+        assert finished.is_refused_or_true(finished.main.replace(words, overwritten(words, at, b"\x80")), b"")
 
 
 @pytest.mark.parametrize("table", ["meta", "batches", "segments", "rejects", "spool"])
