@@ -87,8 +87,11 @@ def made(path: str) -> int:
     raise ConfigError(f"the rejects file {path} {fault}")
 
 
-def check_replaceable(path: str, before: Mapping[str, Any]) -> None:
+def check_replaceable(path: str, before: Mapping[str, Any]) -> dict[str, Any] | None:
     """Look whether a file of rejects can be written at the end of a run: it must not be there, or be as we left it.
+
+    Its identity when it is there. `before` is that of the last we wrote, and under `replaced` that of the one before: a
+    process that was killed may not have put the last in its place.
 
     Raises:
         ConfigError: it is there and another one, or was changed since (somebody may have repaired records in it), or
@@ -100,13 +103,15 @@ def check_replaceable(path: str, before: Mapping[str, Any]) -> None:
         if not os.path.lexists(_new(path)):
             os.close(made(_new(path)))
             Path(_new(path)).unlink()
-        return
+        return None
     except OSError as error:
         raise ConfigError(f"the rejects file {path} cannot be made ({error.strerror}): check the path") from None
-    if identity_of(path, status) != before:
-        was_ours = before.get("path") == identity_of(path, status)["path"]
-        fault = "was changed since this import wrote it" if was_ours else "exists already"
+    found = identity_of(path, status)
+    ours = [{key: known.get(key) for key in found} for known in (before, before.get("replaced") or {})]
+    if found not in ours:
+        fault = "was changed since this import wrote it" if before.get("path") == found["path"] else "exists already"
         raise ConfigError(f"the rejects file {path} {fault}: name another file, or move it away")
+    return found
 
 
 def identity_of(path: str, status: os.stat_result) -> dict[str, Any]:
@@ -132,14 +137,14 @@ def write_whole(
     new = _new(path)
     try:
         Path(new).unlink(missing_ok=True)  # left by a process that was killed while it wrote it
-        check_replaceable(path, before)
+        replaced = check_replaceable(path, before)
         with open(made(new), "wb") as file:
             file.writelines(lines)
             file.flush()
             os.fsync(file.fileno())
             status = os.fstat(file.fileno())
         if status.st_size:
-            noted(identity_of(path, status))
+            noted(identity_of(path, status) | {"replaced": replaced})
             Path(new).replace(path)
         else:
             Path(new).unlink()

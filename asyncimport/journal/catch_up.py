@@ -38,11 +38,11 @@ async def catch_up(parts: Parts, submit: Submit) -> bool:
     """
     journal, stages = parts.journal, parts.stages
     if journal is None or journal.known.is_finished:
-        return journal is None or not journal.caught_up()
+        return journal is None or not journal.caught_up(0)
     batches = await batches_again(f"{parts.options.journal}", journal, stages)
     if batches is None:
         return False
-    journal.caught_up()
+    journal.caught_up(parts.tally.possibly_lost)
     await submit(parts, iter(batches), tuple(run for batch in batches for run in batch.positions.runs))
     if not parts.options.spool:
         return True

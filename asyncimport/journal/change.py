@@ -34,11 +34,13 @@ class Planned:
     mark: Mark | None = None
 
 
-@frozen
+@frozen(kw_only=True)
 class Started:
-    """A batch that the journal has may be sent from now on without its hearing of it again."""
+    """A batch that the journal has is about to be sent, not for the first time or not to be repeated: what it counts then."""
 
     number: int
+    attempts: int
+    duplicates: int
 
 
 @frozen(kw_only=True)

@@ -134,8 +134,8 @@ class JournalFile:
                 self._noted["session"] = Session.RUNNING
             case Planned():
                 self._put(self._planned(change))
-            case Started(number=number):
-                self._put(evolve(self._open[number], is_open=True))
+            case Started(number=number, attempts=attempts, duplicates=duplicates):
+                self._put(evolve(self._open[number], is_open=True, attempts=attempts, duplicates=duplicates))
             case Settled():
                 self._settle(change)
             case Kept(rejection=rejection):
@@ -259,6 +259,8 @@ class JournalFile:
             "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _segment_of(entries)
         )
         self._connection.execute("DELETE FROM batches WHERE number BETWEEN ? AND ?", (first, first + GROUP - 1))
+        if entries[-1].mark is not None:
+            schema.put_meta(self._connection, "mark", asdict(entries[-1].mark))
 
     def _release(self) -> None:
         """Let go of spooled records that nothing will ask for."""

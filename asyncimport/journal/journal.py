@@ -77,11 +77,13 @@ class Journal:
         """What it knew when it was opened."""
         return self._file.known
 
-    def caught_up(self) -> bool:
+    def caught_up(self, possibly_lost: int) -> bool:
         """Note that everything the journal knows is accounted for, and that the run goes on from there; True."""
         self.is_caught_up = True
         if not self.known.is_finished:
             self._put(Begun())
+            if possibly_lost:
+                self._put(Noted("possibly_lost", possibly_lost))
         return True
 
     async def write_down(self, reader: Reader, first: int, items: Sequence[Any], settled_ms: int) -> bool:
@@ -100,11 +102,9 @@ class Journal:
         return not items or await self._is_on_disk()
 
     def plan(self, batch: Batch) -> bool:
-        """Write a batch down before this process sends it; `planned` is told when that is done. False when it need not be."""
+        """Write a new batch down before it is sent; `planned` is told when that is done. False of one that it has."""
         if batch.is_resumed:
-            if self._on_unknown == "resend":
-                self._put(Started(batch.number))
-            return self._on_unknown == "resend"
+            return False
         first = batch.positions[0]
         while self._marks and self._marks[0].position <= first:
             self._mark = self._marks.popleft()
@@ -120,18 +120,22 @@ class Journal:
         return True
 
     def _on_disk(self, changes: Sequence[Change]) -> None:
-        numbers = [change.number for change in changes if isinstance(change, Planned | Started)]
+        numbers = [change.number for change in changes if isinstance(change, Planned)]
         if numbers:
             self._planned(numbers)
 
     async def start(self, batch: Batch) -> bool:
-        """Write down that a batch is about to be sent, where that matters; False when it cannot be written.
+        """Write down that a batch is about to be sent; False when it cannot be written.
+
+        That a new batch may be sent was written with it, unless it must not be sent twice. Every repeat is written down before
+        it is made: after a crash it counts as a possible duplicate.
 
         Cancellation: it may be written down, and the batch then counts as sent.
         """
-        if self._on_unknown == "resend" or batch.unanswered:
+        if self._on_unknown == "resend" and not (batch.unrepeated or batch.is_resumed):
             return True
-        self._put(Started(batch.number))
+        duplicates = batch.duplicates + batch.count * batch.unrepeated
+        self._put(Started(number=batch.number, attempts=batch.attempts + 1, duplicates=duplicates))
         return await self._is_on_disk()
 
     def settle(

@@ -57,6 +57,8 @@ class Known:
     #: The file of rejects as it was last written: path, and what tells it from another.
     rejects_file: Mapping[str, Any] = field(factory=dict)
     changed_ms: int = 0
+    #: What kills of earlier processes may have cost a spooled source, all together.
+    possibly_lost: int = 0
 
     @property
     def is_new(self) -> bool:

@@ -132,5 +132,6 @@ def begin_tally(tally: Tally, known: Known, now: float) -> None:
     """Count on from what earlier processes did."""
     tally.restore(known.sums, now)
     tally.source_ended = known.has_source_ended or known.is_finished
+    tally.possibly_lost = known.possibly_lost
     if known.run.is_spooled and known.was_killed and not known.has_source_ended:
-        tally.possibly_lost = MAX_AHEAD
+        tally.possibly_lost += MAX_AHEAD

@@ -52,12 +52,21 @@ def read_known(connection: sqlite3.Connection, path: str) -> Known:
         pending=pending,
         next_number=max(folded.next_number, last.number + 1 if last else 0),
         end=end,
-        mark=lowest.mark if lowest else None,
+        mark=lowest.mark if lowest else _mark_of(meta, path),
         source=meta.get("source", {}),
         has_source_ended=bool(meta.get("source_ended")),
         rejects_file=meta.get("rejects_file", {}),
+        possibly_lost=int(meta.get("possibly_lost", 0)),
         changed_ms=int(meta.get("changed_ms", 0)),
     )
+
+
+def _mark_of(meta: dict[str, Any], path: str) -> Mark | None:
+    """Where the last packed group began to be read; every batch is packed when it is asked for."""
+    try:
+        return Mark(**meta["mark"]) if "mark" in meta else None
+    except TypeError:
+        raise schema.damaged(path, "a place in the source") from None
 
 
 def row_entries(connection: sqlite3.Connection, path: str, numbers: tuple[int, int] | None = None) -> Iterator[Entry]:

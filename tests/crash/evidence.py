@@ -12,9 +12,6 @@ from tests.crash.events import Job, is_bad
 from tests.crash.lives import Story
 from tests.crash.server import UNANSWERED, Entered
 
-#: Whether the journal knows of a batch's repeats before it is settled. Until it does, what kills and faults leave together
-#: is reported too low at times: the cases of `test_crash_cases.py` are marked so, and go with this.
-KNOWS_REPEATS = False
 #: What must be as in a run that nobody disturbed.
 TOTALS = (
     "read",
@@ -66,7 +63,7 @@ def check_duplicates(job: Job, story: Story, entered: Entered) -> None:
 
 def check_reported(story: Story, entered: Entered) -> None:
     """Whoever reads the report knows of at least as many duplicates as there are."""
-    assert not KNOWS_REPEATS or entered.duplicates <= story.report["possible_duplicates"], story
+    assert entered.duplicates <= story.report["possible_duplicates"], story
 
 
 def check_rejects(job: Job, story: Story) -> None:

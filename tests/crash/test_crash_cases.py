@@ -16,7 +16,6 @@ from tests.crash.server import Server, served
 
 HANG: dict[str, Any] = {"kind": "hang", "committed": True}
 RESET: dict[str, Any] = {"kind": "reset_after"}
-FORGOTTEN = pytest.mark.xfail(reason="the journal learns of a batch's repeats only when the batch is settled")
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +35,9 @@ def job(server: Server, tmp_path: Path) -> Job:
     "lives",
     [
         pytest.param([[HANG]], id="one kill, one copy more"),
-        pytest.param([[HANG], [HANG]], id="two kills, two copies more", marks=FORGOTTEN),
-        pytest.param([[RESET, HANG]], id="a retry before the kill", marks=FORGOTTEN),
-        pytest.param([[RESET, RESET, HANG], [RESET, HANG]], id="retries before each kill", marks=FORGOTTEN),
+        pytest.param([[HANG], [HANG]], id="two kills, two copies more"),
+        pytest.param([[RESET, HANG]], id="a retry before the kill"),
+        pytest.param([[RESET, RESET, HANG], [RESET, HANG]], id="retries before each kill"),
     ],
 )
 def test_every_copy_that_kills_and_retries_leave_is_reported_as_a_possible_duplicate_h6_i3(
@@ -58,7 +57,6 @@ def test_every_copy_that_kills_and_retries_leave_is_reported_as_a_possible_dupli
     assert story.report["possible_duplicates"] >= entered.duplicates
 
 
-@pytest.mark.xfail(reason="the journal forgets the file that is there before another one takes its place")
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed: it kills at a call")
 def test_killed_while_the_rejects_file_is_written_again_it_is_still_known_as_ours(server: Server, job: Job) -> None:
     server.script()

@@ -22,7 +22,6 @@ from tests.crash.server import MIX, THROTTLED, Server, served
 
 #: What an undisturbed run takes at least, by its requests alone, which are answered after this time.
 ANSWER_S = 0.02
-FORGOTTEN = pytest.mark.xfail(reason="only what the last kill took is told, and only by the process after it")
 
 
 @pytest.fixture
@@ -98,8 +97,8 @@ def test_of_a_source_that_comes_once_a_kill_takes_only_what_was_not_yet_on_disk_
 @pytest.mark.parametrize(
     "kills",
     [
-        pytest.param(1, id="one kill", marks=FORGOTTEN),
-        pytest.param(4, id="four kills", marks=FORGOTTEN),
+        pytest.param(1, id="one kill"),
+        pytest.param(4, id="four kills"),
     ],
 )
 def test_all_that_kills_took_of_a_source_that_comes_once_is_told_at_the_end_e8(
