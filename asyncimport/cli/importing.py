@@ -24,7 +24,7 @@ from asyncimport.cli.standing import Standing
 from asyncimport.client import ImportClient
 from asyncimport.configs import Config
 from asyncimport.errors import AsyncImportError, JournalError
-from asyncimport.journal.status import read_status
+from asyncimport.journal.inspection import read_status
 from asyncimport.options import RunOptions
 from asyncimport.outcome import ImportReport, many
 from asyncimport.resources import Resource

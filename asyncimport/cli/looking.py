@@ -9,7 +9,7 @@ import orjson
 
 from asyncimport.cli.errors import EXIT_INCOMPLETE
 from asyncimport.cli.output import say, tell
-from asyncimport.journal.status import read_status
+from asyncimport.journal.inspection import read_status
 
 
 def show_status(journal: Path, *, as_json: bool) -> int:

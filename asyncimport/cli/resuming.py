@@ -13,8 +13,9 @@ from asyncimport.cli.order import RESOURCE_OF, Order, order_of, with_connection
 from asyncimport.cli.output import tell
 from asyncimport.cli.replaying import config_of
 from asyncimport.errors import JournalError
+from asyncimport.journal.inspection import read_status
 from asyncimport.journal.schema import is_there
-from asyncimport.journal.status import JournalStatus, read_status
+from asyncimport.journal.status import JournalStatus
 from asyncimport.sources.input import is_stream
 
 

@@ -17,7 +17,7 @@ from command import Result, ended, ran, started
 
 from asyncimport import USERS, ImportClient, ImportMode, UserImportConfig, UserProfile
 from asyncimport.emulator import Emulator, Hang, Ok
-from asyncimport.journal.status import read_status
+from asyncimport.journal.inspection import read_status
 
 HEADER = "thirdId,realName,sex\n"
 #: Requests under way when nothing else is said.

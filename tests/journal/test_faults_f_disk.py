@@ -22,7 +22,8 @@ from asyncimport.clock import SystemClock
 from asyncimport.disk import DiskWriter
 from asyncimport.emulator import Delay, Emulator
 
-COUNT = 1200
+#: So many that the disk fails in the midst of them.
+COUNT = 4000
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ async def test_f1_a_write_that_fails_ends_the_run_and_a_later_one_goes_on(
     platform: Emulator, tmp_path: Path, error: str, words: str, spool: bool
 ) -> None:
     journal = tmp_path / "journal"
-    failing = [*on(journal, "-wal"), f"--inject=pwrite64:error={error}:when=60+"]
+    failing = [*on(journal, "-wal"), f"--inject=pwrite64:error={error}:when=50+"]
     came = await child(job(platform, journal, spool=spool), *failing)
     await ended_by_the_disk(platform, came, journal, words, spool=spool)
 
@@ -108,7 +109,7 @@ async def test_f1_a_write_that_fails_ends_the_run_and_a_later_one_goes_on(
 @needs_strace
 async def test_f3_a_short_write_ends_the_run_and_a_later_one_goes_on(platform: Emulator, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
-    short = [*on(journal, "-wal"), "--inject=pwrite64:retval=0:when=60+"]
+    short = [*on(journal, "-wal"), "--inject=pwrite64:retval=0:when=50+"]
     came = await child(job(platform, journal), *short)
     await ended_by_the_disk(platform, came, journal, "full")
 

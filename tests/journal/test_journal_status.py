@@ -17,8 +17,9 @@ from asyncimport import USERS, ImportClient, ImportMode, ImportReport, JournalEr
 from asyncimport.emulator import Emulator, Hang, Ok
 from asyncimport.journal import schema
 from asyncimport.journal.entry import GROUP, Entry, EntryState, packed
+from asyncimport.journal.inspection import read_status
 from asyncimport.journal.known import Run, Session
-from asyncimport.journal.status import COMMAND, JournalState, JournalStatus, read_status
+from asyncimport.journal.status import COMMAND, JournalState, JournalStatus
 from asyncimport.policy import DispatchPolicy
 
 CONFIG = UserImportConfig(is_matching=False, import_mode=ImportMode.PARTIAL)
