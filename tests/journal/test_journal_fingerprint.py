@@ -15,12 +15,13 @@ FILE = {"size": 10, "mtime_ns": 5}
 
 
 def known(**more: Any) -> Known:
-    return Known(**({"run": books.run(), "session": Session.STOPPED, "source": FILE} | more))
+    values: dict[str, Any] = {"run": books.run(), "session": Session.STOPPED, "source": FILE} | more
+    return Known(**values)
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_each_part_that_differs_is_named(part: str) -> None:
-    other = attrs.evolve(books.run(), fingerprint=books.run().fingerprint | {part: "another"})
+    other = attrs.evolve(books.run(), fingerprint={**books.run().fingerprint, part: "another"})
     with canary.raises(JournalError, match="belongs to another import") as refused:
         check_same("a.journal", known(), other, FILE)
     assert PARTS[part] in str(refused.value)

@@ -43,7 +43,7 @@ def recut(*expected: Entry, max_bytes: int = 10**6) -> Recut:
 def test_records_come_again_as_the_batches_they_were() -> None:
     first, second = [person(n) for n in (0, 1, 2)], [person(n) for n in (4, 6)]
     cutting = recut(entry(0, 0, first), entry(1, 4, second, end=7))
-    items = [*first, REJECTED, person(4), REJECTED, person(6), person(7)]
+    items: list[Any] = [*first, REJECTED, person(4), REJECTED, person(6), person(7)]
     batches = [batch for at in range(len(items)) for batch in cutting.feed(at, [items[at]])]
     assert [(batch.number, batch.body, list(batch.positions)) for batch in batches] == [
         (0, body(first), [0, 1, 2]),
