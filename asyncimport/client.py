@@ -22,7 +22,16 @@ from asyncimport.errors import ConfigError, StateError
 from asyncimport.journal.catch_up import catch_up
 from asyncimport.journal.journal import Journal
 from asyncimport.journal.known import Run
-from asyncimport.journal.opening import begin_tally, is_at_end, is_repeatable, journal_of, rejects_of, run_of, start_of
+from asyncimport.journal.opening import (
+    begin_tally,
+    is_at_end,
+    is_repeatable,
+    is_unknown,
+    journal_of,
+    rejects_of,
+    run_of,
+    start_of,
+)
 from asyncimport.lane import Lane
 from asyncimport.observer import Notifier, Observer
 from asyncimport.options import Options, RunOptions
@@ -47,8 +56,7 @@ async def flow(parts: Parts) -> None:
         lingers_until = None if chunker.opened_at is None else chunker.opened_at + stages.policy.linger_s
         first = reader.position
         items = await reader.pull(lingers_until)
-        if not await parts.write_down(first, items):
-            return  # the journal has failed, which stops the run
+        items = await parts.write_down(first, items)
         parts.tally.add_read(len(items))
         owed = (*chunker.positions.runs, range(first, first + len(items)))
         pieces = stages.pieces(items, first)
@@ -57,10 +65,10 @@ async def flow(parts: Parts) -> None:
         stages.fit()
         await parts.room()
         await asyncio.sleep(0)  # a source that never waits lets the workers in between its hops
-    if parts.journal is not None and reader.is_exhausted:
-        parts.journal.end_source()
     if not reader.is_stopping:  # a batch that will not be sent any more is not cut
+        parts.end_source()
         await _submit(parts, stages.flushed(), chunker.positions.runs)
+        parts.all_handed_over()
 
 
 async def _submit(parts: Parts, pieces: Iterator[Batch | Rejected], owed: tuple[range, ...]) -> None:
@@ -239,7 +247,7 @@ class ImportClient:
         window = Window(policy.width)
         tally = Tally(resource=resource.name, run_id=run.run_id, started_at=clock.now())
         if journal is not None:
-            begin_tally(tally, journal.known, clock.now())
+            begin_tally(tally, journal.known, call.source, clock.now())
         dispatcher = Dispatcher(
             resource=resource,
             policy=policy,
@@ -268,6 +276,7 @@ class ImportClient:
             rejects=rejects,
             journal=journal,
             is_source_at_end=journal is not None and is_at_end(call.source, journal.known),
+            is_source_unknown=is_unknown(call),
         )
 
     async def aclose(self) -> None:

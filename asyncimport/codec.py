@@ -76,7 +76,7 @@ class Encoder:
             body = self._dumps(chunk.wires)
         except TypeError:
             checked = [
-                self._checked(wire, position) for wire, position in zip(chunk.wires, chunk.positions, strict=True)
+                self.checked(wire, position) for wire, position in zip(chunk.wires, chunk.positions, strict=True)
             ]
             good = [index for index, item in enumerate(checked) if not isinstance(item, Rejected)]
             wires: Any = [checked[index] for index in good]
@@ -99,7 +99,7 @@ class Encoder:
         good: list[Wire] = []
         positions: list[int] = []
         for wire, position in zip(chunk.wires, chunk.positions, strict=True):
-            checked = self._checked(wire, position)
+            checked = self.checked(wire, position)
             if isinstance(checked, Rejected):
                 yield checked
             else:
@@ -108,7 +108,8 @@ class Encoder:
         if good:
             yield from self.encode(Chunk(wires=good, positions=Positions.of(positions)))
 
-    def _checked(self, wire: Wire, position: int) -> Wire | Rejected:
+    def checked(self, wire: Wire, position: int) -> Wire | Rejected:
+        """A record as it can be encoded, or its rejection."""
         try:
             orjson.dumps(wire)
         except TypeError:

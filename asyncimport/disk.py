@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -21,9 +21,14 @@ from asyncimport.errors import JournalError
 
 #: Bytes on their way to the disk before the run waits for it: some batches' worth.
 MAX_PENDING_BYTES: Final = 8 * 1024 * 1024
-#: How long a disk may hold up the end of a run, which waits for the source as long; and at least, when that took it all.
+#: How long a disk may hold up the end of a run that was cut off, which waits for the source as long; and at least, when that
+#: took it all.
 PATIENCE_S: Final = 5.0
 LEAST_S: Final = 0.5
+#: How long a disk may stand still at the end of a run that nobody has cut off: some times what a slow one takes for an fsync.
+STALL_S: Final = 30.0
+#: Items of a long writing between two signs of progress.
+_TELL_EVERY: Final = 5_000
 #: Things written together, at most; and how long they gather while nobody waits for them. Each writing costs the loop its
 #: lock several times; measured, 10 ms take a third of the journal's cost, and 20 ms no more.
 _TOGETHER: Final = 200
@@ -92,6 +97,8 @@ class DiskWriter(Generic[Item]):
         #: Set when somebody waits for what was put.
         self._hurry = threading.Event()
         self._pending_bytes = 0
+        #: When something was last written.
+        self._moved_at = 0.0
         self._is_closing = False
         self.has_ended = False
 
@@ -158,19 +165,33 @@ class DiskWriter(Generic[Item]):
         while self._pending_bytes > MAX_PENDING_BYTES and not self.has_ended:
             await self._bell.wait()
 
-    async def aclose(self, until: float) -> bool:
+    def moving(self, items: Iterable[Found]) -> Iterator[Found]:
+        """The same items, for the thread: going through them counts as progress of the disk."""
+        for number, item in enumerate(items):
+            yield item
+            if number % _TELL_EVERY == 0:
+                self._tell(self._moved)
+
+    def _moved(self) -> None:
+        self._moved_at = self._clock.now()
+
+    async def aclose(self, until: float | None) -> bool:
         """Write what is left, and close the book; False when that takes longer than `until` (at least 0.5 s).
+
+        With None it takes as long as it goes on: False only when nothing moves for 30 s.
 
         Cancellation: what is left is still written unless the process ends.
         """
         if not self._is_closing:
             self._is_closing = True
             self._put_now(None)
-        until = max(until, self._clock.now() + LEAST_S)
+        self._moved()
+        least = self._clock.now() + LEAST_S
         while not self.has_ended:
-            if self._clock.now() >= until:
+            limit = self._moved_at + STALL_S if until is None else max(until, least)
+            if self._clock.now() >= limit:
                 return False
-            await self._bell.wait(until)
+            await self._bell.wait(limit)
         return True
 
     async def abandon(self) -> None:
@@ -246,6 +267,7 @@ class DiskWriter(Generic[Item]):
 
     def _on_disk(self, items: Sequence[Item], size: int) -> None:
         self._pending_bytes -= size
+        self._moved()
         self._written(items)
         self._bell.ring()
 

@@ -10,6 +10,7 @@ import orjson
 from attrs import field, frozen
 
 from asyncimport.errors import ConfigError
+from asyncimport.fields import is_unicode
 from asyncimport.outcome import Rejected
 from asyncimport.policy import DispatchPolicy, OnUnknown, Share
 
@@ -30,7 +31,9 @@ class RunOptions(TypedDict, total=False):
     rejects: str | os.PathLike[str]
     #: A file that keeps what was done: the same call with the same journal goes on where it was acknowledged (`journal/`).
     journal: str | os.PathLike[str]
-    #: Whether records are on disk before they count as read: for a source that cannot be read again. Needs a journal.
+    #: Whether records are on disk before they count as read: for a source that comes only once, such as a queue. Needs a
+    #: journal. Resumed, such a source must go on where it was left: one that begins anew gives its records a second time. A
+    #: list, and a file that is as it was, are passed over up to there; of a pipe nothing more is read.
     spool: bool
     #: What tells this source from others of the same journal's kind; a file has its size and time of change for that.
     source_id: str
@@ -85,6 +88,10 @@ class Options:
             raise ConfigError("on_reject takes a callable that is given each rejected record")
         if self.memo is not None:
             _check_plain(self.memo)
+        for name in ("journal", "rejects"):
+            path = getattr(self, name)
+            if path is not None and not _is_path(os.fspath(path)):
+                raise ConfigError(f"{name} takes the path of a file, as text that UTF-8 can carry")
         self._check_journal()
 
     def _check_journal(self) -> None:
@@ -92,8 +99,10 @@ class Options:
             needing = [name for name in ("spool", "source_id", "memo") if getattr(self, name)]
             if needing:
                 raise ConfigError(f"{needing[0]} needs a journal: give journal= too")
-        elif not os.fspath(self.journal) or "\0" in os.fspath(self.journal):
-            raise ConfigError("journal takes the path of a file")
+
+
+def _is_path(path: str | bytes) -> bool:
+    return isinstance(path, str) and path != "" and "\0" not in path and is_unicode(path)
 
 
 def _check_plain(memo: Mapping[str, Any]) -> None:

@@ -270,8 +270,10 @@ class Tally:
         self._first = list(sums.first_rejections)
         self._lowest_open = sums.lowest_unconfirmed
 
-    def give_back(self, count: int, first: int, *, is_unconfirmed: bool) -> None:
+    def give_back(self, count: int, first: int, *, is_unconfirmed: bool = False) -> None:
         """Count records that an earlier process read and this one did not come to, the first of them at this position."""
+        if not count:
+            return
         self.in_progress -= count
         if is_unconfirmed:
             self.unconfirmed += count

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from attrs import define, field, frozen
 
@@ -70,14 +71,45 @@ class Parts:
     journal: Journal | None = None
     #: Whether the source is not read any more, because an earlier process had all that it gives.
     is_source_at_end: bool = False
+    #: Whether only its records tell whether a source is that of a run which has ended.
+    is_source_unknown: bool = False
 
-    async def write_down(self, first: int, items: Sequence[Wire | Rejected]) -> bool:
-        """Have the journal know what it must before records count as read; False when it cannot be written."""
+    @property
+    def begins_at(self) -> int:
+        """The position of the first record that the journal does not have in its spool."""
+        return self.journal.known.sums.read if self.journal is not None and self.options.spool else 0
+
+    async def write_down(self, first: int, items: list[Wire | Rejected]) -> list[Wire | Rejected]:
+        """Have the journal know what it must before records count as read; the records as it knows them.
+
+        When it cannot be written the run stops, and what was pulled is unsent.
+
+        Cancellation: what was pulled counts all the same, as given back: it is on its way to the disk.
+        """
         reader = self.stages.reader
         if self.journal is None:
             reader.marks.clear()
-            return True
-        return await self.journal.write_down(reader, first, items, self.wall_ms())
+            return items
+        if self.options.spool:
+            items = self.stages.encodable(items, first)
+        try:
+            await self.journal.write_down(reader, first, items, self.wall_ms())
+        except asyncio.CancelledError:
+            self.dispatcher.stop()
+            self.tally.add_read(len(items))
+            await self.dispatcher.submit(self.stages.pieces(items, first))  # which waits for nothing after a stop
+            raise
+        return items
+
+    def end_source(self) -> None:
+        """Note that the source has ended, if it has, and that what it gave is written down."""
+        if self.journal is not None and self.stages.reader.is_exhausted:
+            self.journal.end_source()
+
+    def all_handed_over(self) -> None:
+        """Note that nothing of the source is left to be handed to the dispatcher, if nothing is."""
+        if self.journal is not None and (self.stages.reader.is_exhausted or self.tally.source_ended):
+            self.journal.all_handed_over()
 
     @property
     def is_behind(self) -> bool:

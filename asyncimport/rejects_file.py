@@ -157,7 +157,7 @@ def write_whole(
 
 
 def _new(path: str) -> str:
-    return f"{path}.new"
+    return str(Path(path).with_name(f".{Path(path).name}.asyncimport-new"))
 
 
 def _unwritten(path: str, error: Exception, consequence: str) -> JournalError:

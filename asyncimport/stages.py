@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import orjson
 from attrs import frozen
 
 from asyncimport.admission import Admission, Wire, neighbours
@@ -51,6 +52,18 @@ class Stages:
                     yield from self.encoder.encode(chunk)
         if chunker.opened_at is not None and now >= chunker.opened_at + self.policy.linger_s:
             yield from self.flushed()
+
+    def encodable(self, items: list[Wire | Rejected], first: int) -> list[Wire | Rejected]:
+        """Admitted records of which each can be written as JSON; what admission leaves to the encoder is rejected here."""
+        try:
+            orjson.dumps([item for item in items if not isinstance(item, Rejected)])
+        except TypeError:  # orjson.JSONEncodeError is one
+            checked = self.encoder.checked
+            return [
+                item if isinstance(item, Rejected) else checked(item, position)
+                for position, item in enumerate(items, first)
+            ]
+        return items
 
     def flushed(self) -> Iterator[Batch | Rejected]:
         """What the open chunk comes to, though it is not full."""

@@ -47,6 +47,8 @@ class OutcomeStream:
         self._is_stopping = False
         self._is_source_left = False
         self._has_hook_failed = False
+        #: By an exception, a cancellation or the closing of the client: then the disk is not waited for without end.
+        self._is_cut_off = False
         #: When everything must be over, where the stop said so.
         self._end_by = float("inf")
         #: When the drain after a stop is over; rung together with the end of sending.
@@ -182,6 +184,7 @@ class OutcomeStream:
     async def _run(self, parts: Parts) -> None:
         """The run's one task: it owns all others, and leaves nothing uncounted however it ends."""
         self._watch = Bell(parts.clock)
+        self._check_rejections(parts, at_end=False)  # those of earlier processes
         try:
             async with asyncio.TaskGroup() as tasks:
                 sending = tasks.create_task(self._send(parts, self._watch), name="asyncimport-dispatcher")
@@ -216,7 +219,8 @@ class OutcomeStream:
 
     async def _wind_up(self, parts: Parts) -> None:
         now = parts.clock.now()
-        disk_until = min(now + PATIENCE_S, self._end_by - LEAST_S)
+        is_hurried = self._is_cut_off or self._end_by < float("inf")
+        disk_until = min(now + PATIENCE_S, self._end_by - LEAST_S) if is_hurried else None
         patience_s = max(0.0, min(ABANDON_AFTER_S, self._end_by - _FOR_DISK_S - now))
         try:
             waited_s = await parts.stages.reader.aclose(patience_s)
@@ -226,36 +230,41 @@ class OutcomeStream:
         finally:
             await self._close_books(parts, disk_until)
 
-    async def _close_books(self, parts: Parts, until: float) -> None:
+    async def _close_books(self, parts: Parts, until: float | None) -> None:
         """Settle whatever is left, have it on the disk, and fix the report, whatever is cancelled meanwhile."""
         parts.dispatcher.abandon()
         if parts.is_behind:
             self._give_back_known(parts)
         else:
             self._settle_unsent(parts)
+            parts.end_source()
+            parts.tally.give_back(parts.tally.in_progress, parts.begins_at)  # spooled, and not handed over again
         parts.tally.source_ended |= parts.stages.reader.is_exhausted and not self._is_source_left
         try:
             await self._close_disk(parts, until)
         finally:
             self._conclude(parts)
 
-    async def _close_disk(self, parts: Parts, until: float) -> None:
+    async def _close_disk(self, parts: Parts, until: float | None) -> None:
         is_written, what = True, ""
         if parts.journal is not None:
-            ended, what = parts.tally.source_ended, f"journal {parts.options.journal}"
-            is_written = await parts.journal.aclose(until, has_source_ended=ended, changed_ms=parts.wall_ms())
+            what = f"journal {parts.options.journal}"
+            is_written = await parts.journal.aclose(until, changed_ms=parts.wall_ms())
         elif parts.rejects is not None:
             what = f"rejects file {parts.options.rejects}"
             is_written = await parts.rejects.aclose(until)
         if not is_written:
-            self.stop(JournalError(f"the disk does not take the {what} in time: lines of it are missing"))
+            self.stop(JournalError(f"the disk does not take the {what} in time: what was last written may be missing"))
 
     def _settle_unsent(self, parts: Parts) -> None:
         """What was read and never became a batch is unsent."""
         for chunk in parts.stages.chunker.flush():
             self._settle_unsent_run(parts, chunk.positions, chunk.wires)
-        first = parts.stages.reader.position
-        while items := parts.stages.reader.take():
+        reader = parts.stages.reader
+        while reader.position < parts.begins_at and reader.take():
+            pass  # of a spooled source that begins anew: counted already
+        first = reader.position
+        while items := reader.take():
             parts.tally.add_read(len(items))
             if parts.journal is not None and parts.options.spool:
                 parts.journal.spool_last(first, items, parts.wall_ms())
@@ -265,7 +274,7 @@ class OutcomeStream:
                 else:
                     positions = Positions((range(item.first, item.first + len(item.wires)),))
                     self._settle_unsent_run(parts, positions, item.wires)
-            first = parts.stages.reader.position
+            first = reader.position
 
     def _settle_unsent_run(self, parts: Parts, positions: Positions, wires: Sequence[Wire]) -> None:
         body = b"" if parts.options.rejects is None else wires_body(wires)
@@ -280,8 +289,7 @@ class OutcomeStream:
         for entry in parts.journal.known.pending:
             parts.tally.give_back(entry.count, entry.first, is_unconfirmed=entry.is_open)
             left -= entry.count
-        if left:
-            parts.tally.give_back(left, end, is_unconfirmed=False)  # spooled, and in no batch yet
+        parts.tally.give_back(left, end)  # spooled, and in no batch yet
 
     def _conclude(self, parts: Parts) -> None:
         """Fix the report and the failure."""
@@ -342,6 +350,7 @@ class OutcomeStream:
         cancelled: asyncio.CancelledError | None = None
         if task is None:
             return
+        self._is_cut_off |= abort
         if abort:
             task.cancel()
         while not task.done():
@@ -349,6 +358,7 @@ class OutcomeStream:
                 await asyncio.wait({task})
             except asyncio.CancelledError as error:
                 if not abort and cancelled is None:
+                    self._is_cut_off = True
                     task.cancel()
                 cancelled = error
         if self._final is None and self._parts is not None:  # cancelled before its first step

@@ -23,8 +23,9 @@ from asyncimport.batch import Positions
 from asyncimport.journal import schema
 from asyncimport.journal.change import Planned, Settled
 from asyncimport.journal.entry import GROUP, Entry, EntryState, digest_of
-from asyncimport.journal.file import JournalFile, _segment_of
+from asyncimport.journal.file import JournalFile
 from asyncimport.journal.known import Run
+from asyncimport.journal.rows import segment_of
 from asyncimport.rejects import Lines
 from benchmarks import records
 from benchmarks.meter import Measurement, peak_rss_mib
@@ -70,7 +71,7 @@ def make(file: Path, batches: int) -> None:
     book.open()
     book.close()
     first_open = batches - batches % GROUP
-    segments = (_segment_of([_entry(n) for n in range(first, first + GROUP)]) for first in range(0, first_open, GROUP))
+    segments = (segment_of([_entry(n) for n in range(first, first + GROUP)]) for first in range(0, first_open, GROUP))
     connection = schema.connect(f"{file}", is_durable=False)
     with connection:
         connection.execute("BEGIN")

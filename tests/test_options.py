@@ -35,6 +35,8 @@ POLICY = DispatchPolicy()
         ("journal", b"file", "str or PathLike"),
         ("journal", "", "the path of a file"),
         ("journal", "a\0b", "the path of a file"),
+        ("journal", "a\udcff", "the path of a file"),
+        ("rejects", "", "the path of a file"),
         ("spool", 1, "True or False"),
         ("source_id", 7, "str"),
         ("on_reject", "print", "a callable"),

@@ -37,8 +37,12 @@ async def catch_up(parts: Parts, submit: Submit) -> bool:
     Cancellation: nothing was sent, or what was is settled as for any other batch.
     """
     journal, stages = parts.journal, parts.stages
-    if journal is None or journal.known.is_finished:
-        return journal is None or not journal.caught_up(0)
+    if journal is None:
+        return True
+    if journal.known.is_finished:
+        if parts.is_source_unknown:
+            await _compare_ended(f"{parts.options.journal}", journal, stages)
+        return not journal.caught_up(0)
     batches = await batches_again(f"{parts.options.journal}", journal, stages)
     if batches is None:
         return False
@@ -50,9 +54,31 @@ async def catch_up(parts: Parts, submit: Submit) -> bool:
         await submit(parts, stages.pieces(wires, first), (range(first, first + len(wires)),))
     if parts.is_source_at_end:
         await submit(parts, stages.flushed(), stages.chunker.positions.runs)
+        parts.all_handed_over()
         return False
     await _skip(stages.reader, journal.known.sums.read)
     return True
+
+
+async def _compare_ended(path: str, journal: Journal, stages: Stages) -> None:
+    """Look whether a source is that of a run which has ended; one that gives nothing has nothing to be sent.
+
+    Raises:
+        JournalError: it is another one, or gives more.
+    """
+    reader, read = stages.reader, journal.known.sums.read
+    try:
+        await batches_again(path, journal, stages)
+    except JournalError:
+        if reader.position:
+            raise
+    while reader.position <= read and not reader.is_done:
+        await reader.pull(None)
+    if reader.position > read:
+        raise JournalError(
+            f"the journal {path} is of an import that has ended after {read:,} records, and the source gives more: "
+            "name another journal"
+        )
 
 
 async def _skip(reader: Reader, position: int) -> None:
@@ -133,7 +159,7 @@ async def _unplanned(journal: Journal) -> AsyncIterator[tuple[int, list[Any]]]:
             skipped = max(0, position - first)
             for start, run in _runs(items[skipped:]):
                 yield first + skipped + start, run
-            position = first + len(items)
+            position = max(position, first + len(items))
 
 
 def _runs(items: Items) -> Iterator[tuple[int, list[Any]]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,16 +20,21 @@ from attrs import asdict, evolve
 from asyncimport.errors import JournalError
 from asyncimport.journal import schema
 from asyncimport.journal.change import Begun, Change, Kept, Noted, Planned, Settled, Spooled, Started
-from asyncimport.journal.entry import GROUP, Entry, EntryState, digest_of, packed
+from asyncimport.journal.entry import GROUP, Entry, EntryState, digest_of
 from asyncimport.journal.fingerprint import check_same
 from asyncimport.journal.known import Known, Run, Session
 from asyncimport.journal.lock import JournalLock
-from asyncimport.journal.reading import read_known, row_entries, segment_entries
+from asyncimport.journal.reading import REJECTS, read_known, row_entries, segment_entries
+from asyncimport.journal.rows import row_of, segment_of
 from asyncimport.outcome import Rejected
 from asyncimport.rejects import Line, Lines, Rejection
 
 #: Spooled records are let go after so many batches were settled.
 _RELEASE_EVERY: Final = 32
+#: What the write-ahead log takes, about, before it is folded into the file, so that a journal stays small while it is
+#: written; and what a commit adds to it besides records.
+_LOG_BYTES: Final = 800_000
+_COMMIT_BYTES: Final = 12_000
 #: Rows in one statement; SQLite before 3.32 takes at most 999 values.
 _ROWS: Final = 50
 
@@ -60,7 +64,7 @@ class JournalFile:
         self._settled_in: Counter[int] = Counter()
         self._begins = False
         self._is_finished = False
-        self._high = 0
+        self._high = self._marks_from = self._logged_bytes = 0
 
     def open(self) -> None:
         """Lock, make or look at the file, and read what is known.
@@ -77,7 +81,8 @@ class JournalFile:
             with schema.told(self._path, "cannot be read"):
                 self._load()
         except BaseException:
-            self.abandon()
+            with suppress(sqlite3.Error, AttributeError):
+                self._connection.close()
             self.release()
             raise
 
@@ -93,7 +98,7 @@ class JournalFile:
         check_same(self._path, known, self._wanted, self._source)
         self._lines = self._lines_of(known.run)
         self._open = {entry.number: entry for entry in row_entries(self._connection, self._path)}
-        self._high = known.end
+        self._high, self._marks_from = known.end, known.marks_from
         status = os.stat(self._path)  # noqa: PTH116 -- never opened again: closing it would drop SQLite's locks
         self._identity = (status.st_dev, status.st_ino)
         self._settled_in = Counter(
@@ -103,6 +108,7 @@ class JournalFile:
     def _begin_anew(self) -> None:
         """Replace a journal of another import from which nothing was sent, such as one with a wrong address."""
         self._connection.close()
+        schema.check_orphans(self._path)
         self._create()
         self._connection = schema.connect(self._path, is_durable=self._wanted.is_spooled)
         self.known = read_known(self._connection, self._path)
@@ -113,7 +119,15 @@ class JournalFile:
         self._connection.execute("DELETE FROM rejects WHERE is_pending")
         if not self.known.run.is_spooled:
             self._connection.execute("DELETE FROM rejects WHERE position >= ?", (self.known.end,))
+        if self.known.source != self._source:
+            self._forget_marks()
         schema.put_meta(self._connection, "source", dict(self._source))
+
+    def _forget_marks(self) -> None:
+        """Places of a file as it was are none in the file as it is, though the records are the same."""
+        self._marks_from = self.known.next_number
+        schema.put_meta(self._connection, "marks_from", self._marks_from)
+        self._connection.execute("DELETE FROM meta WHERE key = 'mark'")
 
     def write(self, things: Sequence[Change]) -> None:
         """Write changes, all or none.
@@ -126,6 +140,9 @@ class JournalFile:
         with schema.told(self._path, "cannot be written"):
             self._check_there()
             self._flush()
+            if self._logged_bytes > _LOG_BYTES:
+                self._logged_bytes = 0
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def _take(self, change: Change) -> None:
         match change:
@@ -196,7 +213,7 @@ class JournalFile:
     def _check_there(self) -> None:
         """Notice that somebody removed or replaced the file: what is written to it from then on is lost."""
         try:
-            status = os.stat(self._path)  # noqa: PTH116
+            status = os.stat(self._path, follow_symlinks=False)  # noqa: PTH116
             is_there = (status.st_dev, status.st_ino) == self._identity
         except FileNotFoundError:
             is_there = False
@@ -208,6 +225,8 @@ class JournalFile:
 
     def _flush(self) -> None:
         """Write what was taken, in as few calls as can be."""
+        self._logged_bytes += _COMMIT_BYTES + sum(len(data) for _, _, data in self._spooled)
+        self._logged_bytes += sum(len(line.text) for line, _ in self._rejects)
         groups = self._full_groups()
         if not (groups or self._rejects or self._spooled or self._noted) and len(self._dirty) <= _ROWS:
             self._write_rows()  # a statement by itself is a transaction
@@ -219,7 +238,7 @@ class JournalFile:
             self._write_rejects()
             self._connection.executemany(
                 "INSERT OR REPLACE INTO spool VALUES (?, ?, ?, ?)",
-                [(first, count, data, schema.checksum_of(data)) for first, count, data in self._spooled],
+                [(*row, schema.checksum_of(*row)) for row in self._spooled],
             )
             for key, value in self._noted.items():
                 schema.put_meta(self._connection, key, value)
@@ -230,7 +249,7 @@ class JournalFile:
         self._rejects, self._spooled, self._noted = [], [], {}
 
     def _write_rows(self) -> None:
-        rows = [_row_of(entry) for entry in self._dirty.values()]
+        rows = [row_of(entry) for entry in self._dirty.values()]
         for start in range(0, len(rows), _ROWS):
             some = rows[start : start + _ROWS]
             places = ", ".join([f"({', '.join('?' * len(some[0]))})"] * len(some))
@@ -242,8 +261,9 @@ class JournalFile:
         self._connection.executemany(
             "INSERT OR REPLACE INTO rejects VALUES (?, ?, ?, ?, ?, ?)",
             [
-                (line.position, line.state, is_pending, line.reason, line.text, schema.checksum_of(line.text))
+                (*row, schema.checksum_of(*row))
                 for line, is_pending in self._rejects
+                for row in [(line.position, line.state, int(is_pending), line.reason, line.text)]
             ],
         )
 
@@ -256,10 +276,10 @@ class JournalFile:
         del self._settled_in[group]
         entries = [self._open.pop(number) for number in range(first, first + GROUP)]
         self._connection.execute(
-            "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _segment_of(entries)
+            "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", segment_of(entries)
         )
         self._connection.execute("DELETE FROM batches WHERE number BETWEEN ? AND ?", (first, first + GROUP - 1))
-        if entries[-1].mark is not None:
+        if entries[-1].mark is not None and entries[-1].number >= self._marks_from:
             schema.put_meta(self._connection, "mark", asdict(entries[-1].mark))
 
     def _release(self) -> None:
@@ -283,19 +303,27 @@ class JournalFile:
                 (position,),
             ).fetchall()
         found = []
-        for first, _, data, checksum in rows:
-            if schema.checksum_of(data) != checksum:
+        for first, count, data, checksum in rows:
+            if schema.checksum_of(first, count, data) != checksum:
                 raise schema.damaged(self._path, "a spooled record")
-            found.append((first, orjson.loads(data)))
+            wires = orjson.loads(data)
+            for rejected in self._rejected_since(max(first, self.known.end), first + count):
+                wires[rejected - first] = None  # by the encoder, after it was spooled: it is counted already
+            found.append((first, wires))
         return found
+
+    def _rejected_since(self, start: int, stop: int) -> list[int]:
+        """Positions in this span, after the last batch, that an earlier process rejected."""
+        query = "SELECT position FROM rejects WHERE NOT is_pending AND position >= ? AND position < ?"
+        with schema.told(self._path, "cannot be read"):
+            return [position for (position,) in self._connection.execute(query, (start, stop))]
 
     def reject_lines(self) -> Iterator[bytes]:
         """The lines of the file of rejects, by position."""
-        query = "SELECT line, checksum FROM rejects ORDER BY position"
-        for line, checksum in self._connection.execute(query):
-            if schema.checksum_of(line) != checksum:
+        for *values, checksum in self._connection.execute(REJECTS):
+            if schema.checksum_of(*values) != checksum:
                 raise schema.damaged(self._path, "a rejected record")
-            yield line
+            yield values[-1]
 
     def note_rejects(self, identity: dict[str, Any]) -> None:
         """Remember what the file of rejects is, to know it again."""
@@ -318,15 +346,14 @@ class JournalFile:
             self._release()
             if self._is_finished:
                 self._connection.execute("DELETE FROM spool")
-        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
-        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
-        if free > pages // 2:
-            self._connection.execute("VACUUM")
+        self._connection.execute("PRAGMA incremental_vacuum").fetchall()
 
     def abandon(self) -> None:
         """Let go of the file without writing: what is in it stands. The lock stays, for requests may be in flight."""
-        with suppress(sqlite3.Error, AttributeError):
+        with suppress(sqlite3.Error), schema.held_open(self._path):
             self._connection.close()
+        with suppress(sqlite3.Error):
+            self._connection.close()  # of a file that nobody can read any more
 
     def release(self) -> None:
         """Let another process in. Idempotent."""
@@ -344,43 +371,3 @@ class JournalFile:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
             raise
-
-
-def _row_of(entry: Entry) -> tuple[Any, ...]:
-    mark = entry.mark
-    place = (None, None, None) if mark is None else (mark.position, mark.offset, mark.line)
-    return (
-        entry.number,
-        entry.first,
-        entry.end,
-        entry.count,
-        entry.digest,
-        int(entry.state),
-        entry.is_open,
-        entry.batch_id,
-        entry.attempts,
-        entry.duplicates,
-        entry.sent_bytes,
-        entry.elapsed_s,
-        *place,
-        entry.checksum,
-    )
-
-
-def _segment_of(entries: Sequence[Entry]) -> tuple[Any, ...]:
-    ids = array("q", [entry.batch_id for entry in entries if entry.batch_id is not None]).tobytes()
-    data = packed(entries)
-    sums = (
-        entries[0].number,
-        len(entries),
-        entries[0].first,
-        entries[-1].end,
-        sum(entry.count for entry in entries),
-        sum(entry.count for entry in entries if entry.state is EntryState.ACCEPTED),
-        sum(entry.attempts for entry in entries),
-        sum(entry.retries for entry in entries),
-        sum(entry.duplicates for entry in entries),
-        sum(entry.sent_bytes for entry in entries),
-        max(entry.elapsed_s for entry in entries),
-    )
-    return (*sums, ids, data, schema.checksum_of(repr(sums).encode(), ids, data))

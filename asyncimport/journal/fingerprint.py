@@ -36,10 +36,18 @@ def check_same(path: str, known: Known, wanted: Run, source: Mapping[str, Any]) 
             f"the journal {path} belongs to another import: {' and '.join(different)} {verb}. "
             "Name another journal, or move this one away"
         )
-    if known.is_finished and known.source and not is_unchanged(known.source, source):
+    if known.is_new and not known.is_finished:
+        return
+    has_changed = bool(known.source) and not is_unchanged(known.source, source)
+    if has_changed and known.is_finished:
         raise JournalError(
             f"the journal {path} is of an import that has ended, and the file has changed since: "
             "name another journal to import it anew"
+        )
+    if has_changed and known.run.is_spooled:  # what was spooled and sent cannot be compared any more
+        raise JournalError(
+            f"the journal {path} is of a spooled import of this file, which has changed since: "
+            "give the file as it was, or name another journal"
         )
 
 

@@ -23,7 +23,7 @@ from asyncimport.journal.entry import Entry, EntryState
 from asyncimport.journal.fingerprint import CONTENT
 from asyncimport.journal.known import Known, Session
 from asyncimport.journal.lock import holder_of
-from asyncimport.journal.reading import read_known, row_entries, segment_entries
+from asyncimport.journal.reading import REJECTS, SPOOL, read_known, row_entries, segment_entries
 from asyncimport.journal.status import JournalState, JournalStatus
 from asyncimport.outcome import many
 
@@ -31,8 +31,8 @@ from asyncimport.outcome import many
 _MAX_FAULTS: Final = 3
 #: Rows that hold records, and how many of them are named.
 _KEPT: Final = (
-    ("SELECT line, checksum FROM rejects", "rejected record", "rejected records"),
-    ("SELECT records, checksum FROM spool", "run of spooled records", "runs of spooled records"),
+    (REJECTS, "rejected record", "rejected records"),
+    (SPOOL, "run of spooled records", "runs of spooled records"),
 )
 _STATES: Final = {
     Session.RUNNING: JournalState.KILLED,
@@ -155,7 +155,7 @@ def _faults_of_kept(connection: sqlite3.Connection) -> list[str]:
     faults: list[str] = []
     for query, one, more in _KEPT:
         rows = _rows(connection, query, faults)
-        bad = sum(schema.checksum_of(data) != checksum for data, checksum in rows)
+        bad = sum(schema.checksum_of(*values) != checksum for *values, checksum in rows)
         faults += [f"{many(bad, one, more)} not as written"] if bad else []
     return faults
 
@@ -215,7 +215,7 @@ class _Pieces:
     def _meta(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, data, checksum in _rows(self._connection, "SELECT key, value, checksum FROM meta", self.faults):
-            if schema.checksum_of(f"{key}".encode(), data) == checksum:
+            if schema.checksum_of(key, data) == checksum:
                 found[key] = orjson.loads(data)
             else:
                 self.faults.append(f"what it says of its {f'{key}'[:20]}")

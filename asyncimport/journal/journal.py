@@ -52,6 +52,7 @@ class Journal:
         self._marks: deque[Mark] = deque()
         self._mark: Mark | None = None
         self._has_pending = False
+        self._is_handed_over = False
         #: Whether everything the journal knows is accounted for in this process too.
         self.is_caught_up = False
 
@@ -176,9 +177,13 @@ class Journal:
         return Rejection(outcome=outcome, body=body, settled_ms=settled_ms, is_pending=is_pending)
 
     def end_source(self) -> None:
-        """Write down that a spooled source came to its end, and that all it gave was handed over before."""
+        """Write down that a spooled source came to its end, and that all it gave was spooled before."""
         if self.known.run.is_spooled:
             self._put(Noted("source_ended", True))  # noqa: FBT003 -- the value noted
+
+    def all_handed_over(self) -> None:
+        """Note that whatever the source and the spool had is in batches or rejected: the run ends when these are settled."""
+        self._is_handed_over = True
 
     def spool_last(self, first: int, items: Sequence[Any], settled_ms: int) -> None:
         """Write admitted records down without waiting, the first at this position."""
@@ -222,13 +227,15 @@ class Journal:
         await self._writer.abandon()
         self._file.release()
 
-    async def aclose(self, until: float, *, has_source_ended: bool, changed_ms: int) -> bool:
+    async def aclose(self, until: float | None, *, changed_ms: int) -> bool:
         """Write what is left, the file of rejects too, and close; False when the disk takes longer than `until`.
+
+        None waits for as long as the disk goes on.
 
         Cancellation: what is left is still written unless the process ends.
         """
         if self.is_caught_up and not self.known.is_finished:
-            is_finished = has_source_ended and not self._has_pending
+            is_finished = self._is_handed_over and not self._has_pending
             self._put(Noted("session", Session.FINISHED if is_finished else Session.STOPPED))
             self._put(Noted("changed_ms", changed_ms))
         if self._rejects is not None:
@@ -241,4 +248,5 @@ class Journal:
     def _write_rejects(self) -> None:
         """In the thread, after all that was put before."""
         if self._rejects is not None:
-            write_whole(self._rejects, self._file.reject_lines(), self.known.rejects_file, self._file.note_rejects)
+            lines = self._writer.moving(self._file.reject_lines())
+            write_whole(self._rejects, lines, self.known.rejects_file, self._file.note_rejects)

@@ -50,6 +50,8 @@ class Known:
     end: int = 0
     #: Where the source can go on so that all pending batches come again; None at its beginning.
     mark: Mark | None = None
+    #: Marks of batches with lower numbers are of a file that is not there any more.
+    marks_from: int = 0
     #: The source as it was: `size` and `mtime_ns` of a file.
     source: Mapping[str, Any] = field(factory=dict)
     #: Whether the source had come to its end, everything it gave being on disk.
@@ -78,4 +80,4 @@ class Known:
     def is_untouched(self) -> bool:
         """Whether nothing of it can have reached the platform, and nothing is in it that could not be had again."""
         was_sent = self.sums.batches > len(self.pending) or any(entry.is_open for entry in self.pending)
-        return not (was_sent or self.was_killed or self.run.is_spooled)
+        return not (was_sent or self.was_killed or self.is_finished or self.run.is_spooled)

@@ -72,15 +72,27 @@ def _locked(journal: str, path: str) -> int:
             break
         fault = _flock(descriptor)
         if not fault and _is_still_there(descriptor, path):
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"{os.getpid()}\n".encode())
-            return descriptor
+            fault = _signed(descriptor)
+            if not fault:
+                return descriptor
+            with suppress(OSError):
+                os.unlink(path)  # noqa: PTH108 -- locked, so ours
         os.close(descriptor)
         if fault:
             break
     else:
         fault = "cannot be locked: its lock file is removed again and again"
     raise JournalError(f"the journal {journal} {fault}")
+
+
+def _signed(descriptor: int) -> str:
+    """Write down who holds the lock; the words for why that cannot be."""
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+    except OSError as error:
+        return f"cannot be locked ({error.strerror}): check the folder and the disk"
+    return ""
 
 
 def _flock(descriptor: int) -> str:

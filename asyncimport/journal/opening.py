@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from asyncimport.clock import Clock
@@ -68,10 +69,10 @@ def journal_of(
         return None
     content = {part: value for part, value in _identity_of(call.source).items() if part in CONTENT}
     return Journal(
-        JournalFile(os.fspath(options.journal), wanted, content, partial(_lines_of, call)),
+        JournalFile(_absolute(options.journal), wanted, content, partial(_lines_of, call)),
         clock,
         on_unknown=options.on_unknown,
-        rejects=None if options.rejects is None else os.fspath(options.rejects),
+        rejects=None if options.rejects is None else _absolute(options.rejects),
         planned=planned,
         failed=failed,
     )
@@ -83,7 +84,14 @@ def rejects_of(
     """The file of rejects that a call without a journal asks for, not open yet."""
     if call.options.rejects is None:
         return None
-    return DiskWriter("rejects", RejectsFile(call.options.rejects, _lines_of(call, run)), clock, failed=failed)
+    return DiskWriter(
+        "rejects", RejectsFile(_absolute(call.options.rejects), _lines_of(call, run)), clock, failed=failed
+    )
+
+
+def _absolute(path: str | os.PathLike[str]) -> str:
+    """The path as it is meant now, whatever folder the program goes to; links are not followed."""
+    return str(Path(path).absolute())
 
 
 def _lines_of(call: Call, run: Run) -> Lines:
@@ -128,10 +136,16 @@ def _identity_of(source: object) -> Mapping[str, Any]:
     return source.identity() if isinstance(source, Identified) else {}
 
 
-def begin_tally(tally: Tally, known: Known, now: float) -> None:
+def is_unknown(call: Call) -> bool:
+    """Whether only its records tell a source from another: it is no file, and the caller does not name it."""
+    return not (isinstance(call.source, Identified) or call.options.spool or call.options.source_id)
+
+
+def begin_tally(tally: Tally, known: Known, source: object, now: float) -> None:
     """Count on from what earlier processes did."""
     tally.restore(known.sums, now)
     tally.source_ended = known.has_source_ended or known.is_finished
     tally.possibly_lost = known.possibly_lost
-    if known.run.is_spooled and known.was_killed and not known.has_source_ended:
+    comes_on = known.run.is_spooled and not can_be_read_again(source)
+    if comes_on and known.was_killed and not known.has_source_ended:
         tally.possibly_lost += MAX_AHEAD

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -13,9 +14,12 @@ from asyncimport.errors import JournalError
 from asyncimport.journal import schema
 from asyncimport.journal.entry import GROUP, Entry, EntryState, unpacked
 from asyncimport.journal.known import Known, Run, Session
+from asyncimport.journal.rows import entry_of
 from asyncimport.mark import Mark
 from asyncimport.outcome import FIRST_REJECTIONS, MAX_REASONS, OTHER_REASONS, FirstRejection, Sums
 
+REJECTS: Final = "SELECT position, state, is_pending, reason, line, checksum FROM rejects ORDER BY position"
+SPOOL: Final = "SELECT first, count, records, checksum FROM spool ORDER BY first"
 _SEGMENT_SUMS: Final = (
     'number, batches, first, "end", records, accepted, attempts, retries, duplicates, sent_bytes, elapsed_s'
 )
@@ -41,10 +45,11 @@ def read_known(connection: sqlite3.Connection, path: str) -> Known:
     end = max(folded.end, last.end if last else 0)
     # Records after the last batch come again when the source is read again, and count only then.
     comes_again = not run.is_spooled and session is not Session.FINISHED
-    read = end if comes_again else max(end, _end_of_kept(connection))
-    sums = _sums(connection, rows, folded, read)
+    kept = _kept(connection, path, end if comes_again else None)
+    sums = _sums(rows, folded, kept, end if comes_again else max(end, kept.end))
     _check_sums(path, rows, folded, sums, is_spooled=run.is_spooled)
     lowest = pending[0] if pending else last
+    marks_from = int(meta.get("marks_from", 0))
     return Known(
         run=run,
         session=session,
@@ -52,7 +57,8 @@ def read_known(connection: sqlite3.Connection, path: str) -> Known:
         pending=pending,
         next_number=max(folded.next_number, last.number + 1 if last else 0),
         end=end,
-        mark=lowest.mark if lowest else _mark_of(meta, path),
+        mark=_mark_of(meta, path) if lowest is None else lowest.mark if lowest.number >= marks_from else None,
+        marks_from=marks_from,
         source=meta.get("source", {}),
         has_source_ended=bool(meta.get("source_ended")),
         rejects_file=meta.get("rejects_file", {}),
@@ -73,32 +79,7 @@ def row_entries(connection: sqlite3.Connection, path: str, numbers: tuple[int, i
     """Batches that have a row of their own: all, or those with numbers in a span."""
     span = "" if numbers is None else "WHERE number BETWEEN ? AND ?"
     for row in connection.execute(f"SELECT * FROM batches {span} ORDER BY number", numbers or ()):  # noqa: S608 -- ours
-        yield _entry_of(row, path)
-
-
-def _entry_of(row: tuple[Any, ...], path: str) -> Entry:
-    try:
-        entry = Entry(
-            number=row[0],
-            first=row[1],
-            end=row[2],
-            count=row[3],
-            digest=row[4],
-            state=EntryState(row[5]),
-            is_open=bool(row[6]),
-            batch_id=row[7],
-            attempts=row[8],
-            duplicates=row[9],
-            sent_bytes=row[10],
-            elapsed_s=row[11],
-            mark=None if row[12] is None else Mark(position=row[12], offset=row[13], line=row[14]),
-        )
-        is_whole = entry.checksum == row[15]
-    except Exception:  # noqa: BLE001 -- whatever a changed byte makes of a number
-        is_whole = False
-    if not is_whole:
-        raise schema.damaged(path, "a batch's row")
-    return entry
+        yield entry_of(row, path)
 
 
 def segment_entries(connection: sqlite3.Connection, path: str, after: int) -> list[Entry]:
@@ -118,7 +99,7 @@ def segment_entries(connection: sqlite3.Connection, path: str, after: int) -> li
 
 def _check_segment(row: tuple[Any, ...], path: str) -> None:
     *sums, ids, data, checksum = row
-    if schema.checksum_of(repr(tuple(sums)).encode(), ids, data) != checksum:
+    if schema.checksum_of(*sums, ids, data) != checksum:
         raise schema.damaged(path, "a group of settled batches")
 
 
@@ -157,22 +138,54 @@ def _folded(connection: sqlite3.Connection, path: str) -> _Folded:
     return folded
 
 
-def _end_of_kept(connection: sqlite3.Connection) -> int:
-    """The position after the last record that was spooled or rejected."""
-    (spooled,) = connection.execute("SELECT COALESCE(MAX(first + count), 0) FROM spool").fetchone()
-    (rejected,) = connection.execute(
-        "SELECT COALESCE(MAX(position) + 1, 0) FROM rejects WHERE NOT is_pending"
-    ).fetchone()
-    return max(int(spooled), int(rejected))
+class _Kept:
+    """What the rejected and the spooled records add up to; each row was as it was written."""
+
+    def __init__(self) -> None:
+        self.end = 0
+        self.states: Counter[str] = Counter()
+        self.reasons: dict[str, int] = {}
+        self.firsts: list[FirstRejection] = []
+        self.lowest_unconfirmed: int | None = None
+
+    def add(self, position: int, state: str, reason: str, line: bytes) -> None:
+        self.states[state] += 1
+        if state == "unconfirmed" and self.lowest_unconfirmed is None:
+            self.lowest_unconfirmed = position
+        if state != "rejected":
+            return
+        name = reason if reason in self.reasons or len(self.reasons) < MAX_REASONS else OTHER_REASONS
+        self.reasons[name] = self.reasons.get(name, 0) + 1
+        if len(self.firsts) < FIRST_REJECTIONS:
+            told = orjson.loads(line)
+            first = FirstRejection(position=position, reason=reason, line=told["line"], detail=told["detail"])
+            self.firsts.append(first)
 
 
-def _sums(connection: sqlite3.Connection, rows: list[Entry], folded: _Folded, read: int) -> Sums:
-    below = f"AND position < {read:d}"
-    counted = dict(
-        connection.execute(f"SELECT state, COUNT(*) FROM rejects WHERE NOT is_pending {below} GROUP BY state")  # noqa: S608
-    )
+def _kept(connection: sqlite3.Connection, path: str, below: int | None) -> _Kept:
+    """What is kept of records at positions below this one; of all when it is None.
+
+    Raises:
+        JournalError: a row is damaged.
+    """
+    kept = _Kept()
+    for *values, checksum in connection.execute(REJECTS):
+        if schema.checksum_of(*values) != checksum:
+            raise schema.damaged(path, "a rejected record")
+        position, state, is_pending, reason, line = values
+        if not is_pending and (below is None or position < below):
+            kept.end = position + 1
+            kept.add(position, state, reason, line)
+    for first, count, records, checksum in connection.execute(SPOOL):
+        if schema.checksum_of(first, count, records) != checksum:
+            raise schema.damaged(path, "a spooled record")
+        kept.end = max(kept.end, first + count)
+    return kept
+
+
+def _sums(rows: list[Entry], folded: _Folded, kept: _Kept, read: int) -> Sums:
     accepted = folded.accepted + sum(entry.count for entry in rows if entry.state is EntryState.ACCEPTED)
-    rejected, unconfirmed = counted.get("rejected", 0), counted.get("unconfirmed", 0)
+    rejected, unconfirmed = kept.states["rejected"], kept.states["unconfirmed"]
     ids = folded.ids
     ids.extend(entry.batch_id for entry in rows if entry.batch_id is not None)
     return Sums(
@@ -188,34 +201,10 @@ def _sums(connection: sqlite3.Connection, rows: list[Entry], folded: _Folded, re
         duplicates=folded.duplicates + sum(entry.duplicates for entry in rows),
         sent_bytes=folded.sent_bytes + sum(entry.sent_bytes for entry in rows),
         elapsed_s=max([folded.elapsed_s, *(entry.elapsed_s for entry in rows)]),
-        rejected_by_reason=_reasons(connection, below),
-        first_rejections=_first_rejections(connection, below),
-        lowest_unconfirmed=_lowest_unconfirmed(connection),
+        rejected_by_reason=kept.reasons,
+        first_rejections=tuple(kept.firsts),
+        lowest_unconfirmed=kept.lowest_unconfirmed,
     )
-
-
-def _reasons(connection: sqlite3.Connection, below: str) -> dict[str, int]:
-    query = f"SELECT reason, COUNT(*) FROM rejects WHERE NOT is_pending AND state = 'rejected' {below} GROUP BY reason"  # noqa: S608
-    found: dict[str, int] = {}
-    for reason, count in connection.execute(f"{query} ORDER BY MIN(position)"):
-        name = reason if reason in found or len(found) < MAX_REASONS else OTHER_REASONS
-        found[name] = found.get(name, 0) + count
-    return found
-
-
-def _first_rejections(connection: sqlite3.Connection, below: str) -> tuple[FirstRejection, ...]:
-    query = f"SELECT line FROM rejects WHERE NOT is_pending AND state = 'rejected' {below} ORDER BY position LIMIT ?"  # noqa: S608
-    lines = [orjson.loads(line) for (line,) in connection.execute(query, (FIRST_REJECTIONS,))]
-    return tuple(
-        FirstRejection(position=line["position"], reason=line["reason"], line=line["line"], detail=line["detail"])
-        for line in lines
-    )
-
-
-def _lowest_unconfirmed(connection: sqlite3.Connection) -> int | None:
-    query = "SELECT MIN(position) FROM rejects WHERE NOT is_pending AND state = 'unconfirmed'"
-    (position,) = connection.execute(query).fetchone()
-    return None if position is None else int(position)
 
 
 def _check_sums(path: str, rows: list[Entry], folded: _Folded, sums: Sums, *, is_spooled: bool) -> None:

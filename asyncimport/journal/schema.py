@@ -12,7 +12,7 @@ import sqlite3
 import stat
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,8 +29,10 @@ _FOLDER_MODE: Final = 0o700
 _NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 #: Readers may hold the write-ahead log for a moment while it is folded into the file.
 _BUSY_S: Final = 5.0
-#: Pages of the write-ahead log before it is folded into the file: 0.8 MB, so that a journal stays small while it is written.
-_LOG_PAGES: Final = 200
+_NO_LOG: Final = (
+    "cannot be opened: the disk or its file system does not let SQLite keep a write-ahead log there. Check the disk, or "
+    "put the journal on a local one"
+)
 
 _TABLES: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
@@ -61,27 +63,47 @@ def create(path: str, meta: Mapping[str, Any]) -> None:
     Raises:
         JournalError: it cannot be made.
     """
-    new = f"{path}.new"
+    new = hidden_beside(path)
     with told(path, "cannot be made"):
         with suppress(FileNotFoundError):
             os.unlink(new)  # noqa: PTH108 -- left by a process that was killed while it made it
         os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, _FILE_MODE))
-        connection = sqlite3.connect(new, isolation_level=None)
         try:
-            connection.executescript(
-                # Nothing of it counts before the rename, so it needs no journal of its own, which could be left behind.
-                f"PRAGMA journal_mode=MEMORY; PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION}; "
-                f"BEGIN; {_TABLES}"
-            )
-            for key, value in meta.items():
-                put_meta(connection, key, value)
-            connection.execute("COMMIT")
-        finally:
-            connection.close()
-        _sync(new)
-        os.rename(new, path)  # noqa: PTH104
+            _fill(new, meta)
+            os.rename(new, path)  # noqa: PTH104
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(new)  # noqa: PTH108
+            raise
         with suppress(PermissionError):  # Windows opens no folders
             _sync(Path(path).absolute().parent)
+
+
+def _fill(path: str, meta: Mapping[str, Any]) -> None:
+    """Write the tables and what is said of the run, and have it on the disk."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript(
+            # Nothing of it counts before the rename, so it needs no journal of its own, which could be left behind.
+            f"PRAGMA journal_mode=MEMORY; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA application_id={APPLICATION_ID}; "
+            f"PRAGMA user_version={VERSION}; BEGIN; {_TABLES}"
+        )
+        for key, value in meta.items():
+            put_meta(connection, key, value)
+        connection.execute("COMMIT")
+    _sync(path)
+
+
+@contextmanager
+def held_open(path: str) -> Iterator[None]:
+    """Have somebody else look at a journal meanwhile: SQLite then folds and removes no log when its writer is closed."""
+    with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as reader:
+        reader.execute("SELECT COUNT(*) FROM meta").fetchone()
+        yield
+
+
+def hidden_beside(path: str) -> str:
+    """A name in the same folder that nobody else uses, for a file that takes the place of this one when it is whole."""
+    return str(Path(path).with_name(f".{Path(path).name}.asyncimport-new"))
 
 
 def make_folder(path: str) -> None:
@@ -115,7 +137,7 @@ def is_there(path: str) -> bool:
         try:
             status = os.stat(path, follow_symlinks=False)  # noqa: PTH116
         except FileNotFoundError:
-            _check_orphans(path)
+            check_orphans(path)
             return False
         fault = _not_a_file(status)
         if not fault:
@@ -130,11 +152,18 @@ def is_there(path: str) -> bool:
     return True
 
 
-def _check_orphans(path: str) -> None:
+def check_orphans(path: str) -> None:
     """Refuse a name whose write-ahead log is there without it: SQLite would read the log into a new file."""
-    left = [f"{path}{ending}" for ending in ("-wal", "-journal") if os.path.lexists(f"{path}{ending}")]
+    left = [f"{path}{ending}" for ending in ("-wal", "-journal") if _has_content(f"{path}{ending}")]
     if left:
         raise JournalError(f"the journal {path} is missing, but {left[0]} is there: put it back, or move that away too")
+
+
+def _has_content(path: str) -> bool:
+    try:
+        return os.stat(path, follow_symlinks=False).st_size > 0  # noqa: PTH116
+    except FileNotFoundError:
+        return False
 
 
 def _not_a_file(status: os.stat_result) -> str:
@@ -160,11 +189,15 @@ def connect(path: str, *, is_durable: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_S)
         try:
             check(connection, path)
-            connection.execute("PRAGMA journal_mode=WAL")
+            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            if mode != "wal":  # SQLite says so, and raises nothing
+                raise JournalError(f"the journal {path} {_NO_LOG}")  # noqa: TRY301 -- it is closed below
             connection.execute(f"PRAGMA synchronous={'FULL' if is_durable else 'NORMAL'}")
-            connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
+            # SQLite's own checkpoints keep their errors to themselves: the file's writer asks for them instead.
+            connection.execute("PRAGMA wal_autocheckpoint=0")
             connection.execute("PRAGMA temp_store=MEMORY")
-            connection.execute("PRAGMA secure_delete=FAST")
+            # What was spooled are people's data, and all of it is deleted in the end.
+            connection.execute(f"PRAGMA secure_delete={'ON' if is_durable else 'FAST'}")
         except BaseException:
             connection.close()
             raise
@@ -222,7 +255,7 @@ def _short(words: str) -> str:
 def put_meta(connection: sqlite3.Connection, key: str, value: Any) -> None:
     """Write one thing about the run as a whole."""
     data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    row = (key, data, checksum_of(key.encode(), data))
+    row = (key, data, checksum_of(key, data))
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", row)
 
 
@@ -234,17 +267,17 @@ def read_meta(connection: sqlite3.Connection, path: str) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for key, data, checksum in connection.execute("SELECT key, value, checksum FROM meta"):
-        if checksum_of(str(key).encode(), data) != checksum:
+        if checksum_of(key, data) != checksum:
             raise damaged(path, "what it says of its run")
         found[key] = orjson.loads(data)
     return found
 
 
-def checksum_of(*parts: bytes) -> int:
-    """Over a row, to notice what a disk has changed."""
+def checksum_of(*values: object) -> int:
+    """Over all values of a row, and their types, to notice what a disk has changed."""
     checksum = 0
-    for part in parts:
-        checksum = zlib.crc32(part, checksum)
+    for value in values:
+        checksum = zlib.crc32(value if isinstance(value, bytes) else repr(value).encode(), checksum)
     return checksum
 
 
@@ -271,6 +304,8 @@ def told(path: str, what: str) -> Iterator[None]:
         name = getattr(error, "sqlite_errorname", "")
         is_damage = name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
         fault = f"is damaged ({reason}): nothing in it can be trusted" if is_damage else f"{what} ({reason})"
+    except UnicodeError:  # SQLite's own words repeat what is in the file
+        fault = "is damaged (it holds what is no text): nothing in it can be trusted"
     except OSError as error:
         fault = f"{what} ({error.strerror or type(error).__name__}): check the path, its permissions and the disk"
     if fault:

@@ -19,6 +19,7 @@ import canary
 import orjson
 from attrs import asdict, define, field
 
+from asyncimport.journal.schema import hidden_beside
 from tests.crash.events import Job
 from tests.crash.server import Server
 
@@ -120,8 +121,8 @@ def watched_life(job: Job, *calls: str) -> Counter[tuple[str, str]]:
 
 def strace(job: Job, *calls: str, output: str = "/dev/null") -> list[str]:
     """The command that watches calls: those on the run's files, or of the network."""
-    paths = [f"{job.journal}{ending}" for ending in ("", "-wal", "-shm", ".new", ".lock")]
-    paths += [job.rejects, f"{job.rejects}.new"]
+    paths = [f"{job.journal}{ending}" for ending in ("", "-wal", "-shm", ".lock")]
+    paths += [job.rejects, hidden_beside(job.journal), hidden_beside(job.rejects)]
     watched = [] if {"sendto", "recvfrom"} & set(calls) else [part for path in paths for part in ("-P", path)]
     return ["strace", "-f", "-qq", "-o", output, *watched, "-e", f"trace={','.join(calls)}"]
 

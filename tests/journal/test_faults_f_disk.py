@@ -21,6 +21,7 @@ from asyncimport import USERS, ImportClient, JournalError
 from asyncimport.clock import SystemClock
 from asyncimport.disk import DiskWriter
 from asyncimport.emulator import Delay, Emulator
+from asyncimport.journal.schema import hidden_beside
 
 #: So many that the disk fails in the midst of them.
 COUNT = 4000
@@ -89,7 +90,8 @@ async def ended_by_the_disk(platform: Emulator, came: Came, journal: Path, words
 
 def on(journal: Path, *endings: str) -> list[str]:
     """strace's options to look at these files alone."""
-    return [option for ending in endings for option in ("-P", f"{journal}{ending}")]
+    names = [hidden_beside(str(journal)) if ending == ".new" else f"{journal}{ending}" for ending in endings]
+    return [option for name in names for option in ("-P", name)]
 
 
 @needs_strace

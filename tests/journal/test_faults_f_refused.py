@@ -20,6 +20,7 @@ from scripted import ScriptedTransport
 from asyncimport import EVENTS, USERS, Event, EventImportConfig, ImportMode, JournalError, UserImportConfig, UserProfile
 from asyncimport.emulator import Emulator
 from asyncimport.journal.lock import holder_of
+from asyncimport.journal.schema import hidden_beside
 from asyncimport.sources import ColumnMapping, read_csv
 
 
@@ -119,7 +120,7 @@ def test_f7_something_else_beside_the_journal_is_refused_or_put_away(
     tmp_path: Path, ending: str, make: Callable[[Path], None]
 ) -> None:
     journal, transport = tmp_path / "journal", ScriptedTransport()
-    make(Path(f"{journal}{ending}"))
+    make(Path(f"{journal}{ending}" if ending != ".new" else hidden_beside(str(journal))))
     try:
         asyncio.run(asyncio.wait_for(journals.imported(people(20), journal, transport), 20))
     except JournalError:

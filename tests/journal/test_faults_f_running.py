@@ -27,8 +27,9 @@ from asyncimport.attempt import Attempt
 from asyncimport.emulator import Emulator
 from asyncimport.journal import schema
 from asyncimport.journal.entry import GROUP, Entry, EntryState
-from asyncimport.journal.file import _segment_of
 from asyncimport.journal.known import Session
+from asyncimport.journal.rows import segment_of
+from asyncimport.journal.schema import hidden_beside
 from asyncimport.sources import read_csv, read_jsonl
 
 
@@ -263,7 +264,7 @@ def million(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for table in ("batches", "rejects", "spool"):
         connection.execute(f"DELETE FROM {table}")
     for number in range(0, MANY // GROUP * GROUP, GROUP):
-        row = _segment_of(group_of(number))
+        row = segment_of(group_of(number))
         connection.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     schema.put_meta(connection, "session", Session.STOPPED)
     connection.execute("COMMIT")
@@ -364,7 +365,7 @@ async def test_f17_a_link_that_somebody_planted_is_not_followed(tmp_path: Path, 
         victim.write_text("precious")
     if ending in {"-wal", "-shm", "-journal"}:
         await journals.stopped(people(100), journal, ScriptedTransport(), 1)
-    plant(Path(f"{journal}{ending}"), victim)
+    plant(Path(f"{journal}{ending}" if ending != ".new" else hidden_beside(str(journal))), victim)
     transport = ScriptedTransport()
     try:
         await journals.imported(people(100), journal, transport)

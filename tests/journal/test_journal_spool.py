@@ -190,7 +190,7 @@ async def test_a_journal_of_a_pipe_needs_the_spool(tmp_path: Path) -> None:
 async def test_a_pipe_is_not_taken_for_the_rest_of_another(tmp_path: Path) -> None:
     """What comes through it now may be what came before: it is not read, and the report says that something is missing."""
     journal, second = tmp_path / "a.journal", ScriptedTransport(delay_s=0)
-    text = "".join(json.dumps(record(n)) + "\n" for n in range(COUNT))
+    text = "".join(json.dumps(record(n)) + "\n" for n in range(20_000))
 
     async def piped(name: str) -> tuple[Any, asyncio.Task[int]]:
         fifo = tmp_path / name
@@ -204,11 +204,11 @@ async def test_a_pipe_is_not_taken_for_the_rest_of_another(tmp_path: Path) -> No
     await writing
     again, writing = await piped("two.jsonl")
     report = await run(again, second, journal=journal)
+    again.origin.opened().close()
+    await writing
     assert (report.read, report.unsent) == (stopped.read, 0)
     assert numbers(first, second) == Counter({n: 1 for n in range(stopped.read) if n not in BAD})
     assert (report.source_ended, report.resume_from) == (False, stopped.read)
-    again.origin.opened().close()
-    await writing
 
 
 def _written(fifo: Path, text: str) -> int:

@@ -235,7 +235,7 @@ def huge(path: Path, groups: int) -> None:
     for group in range(groups):
         first = group * GROUP
         sums = (first, GROUP, 500 * first, 500 * (first + GROUP), 500 * GROUP, 500 * GROUP, GROUP, 0, 0, 10**6, 1.0)
-        rows.append((*sums, ids, entries, schema.checksum_of(repr(sums).encode(), ids, entries)))
+        rows.append((*sums, ids, entries, schema.checksum_of(*sums, ids, entries)))
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany(f"INSERT INTO segments VALUES ({', '.join('?' * 14)})", rows)
 

@@ -55,6 +55,11 @@ def connected(path: Path) -> sqlite3.Connection:
     return schema.connect_to_read(str(path))
 
 
+def writable(path: Path) -> sqlite3.Connection:
+    """To change a journal behind its back, as a disk does."""
+    return sqlite3.connect(path, isolation_level=None)
+
+
 def looked_at(path: Path) -> Known:
     """What a journal knows, whatever it is of, also while a run writes it."""
     with closing(schema.connect_to_read(str(path))) as connection:
