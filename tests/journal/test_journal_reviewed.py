@@ -339,4 +339,4 @@ async def test_l2_nothing_is_said_to_be_lost_of_what_is_read_again(tmp_path: Pat
 async def test_l1_a_path_that_is_no_text_is_refused(tmp_path: Path, name: str) -> None:
     async with client_of(ScriptedTransport()) as client:
         with canary.raises(ConfigError, match=f"{name} takes the path of a file"):
-            await client.run(USERS, people(1), CONFIG, **{name: os.fsdecode(b"\xff")})  # type: ignore[arg-type, misc]
+            await client.run(USERS, people(1), CONFIG, **{name: os.fsdecode(b"\xff")})  # type: ignore[arg-type]
