@@ -81,7 +81,7 @@ def make(file: Path, batches: int) -> None:
     book.open()
     for entry in map(_entry, range(first_open, batches)):
         positions = Positions((range(entry.first, entry.end),))
-        book.write([Planned(number=entry.number, positions=positions, body=b"", is_open=True)])
+        book.write([Planned(number=entry.number, positions=positions, digest=entry.digest, is_open=True)])
         book.write([Settled(number=entry.number, state=entry.state, batch_id=entry.batch_id, attempts=1)])
     book.close()
 

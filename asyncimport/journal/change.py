@@ -24,11 +24,11 @@ class Begun:
 
 @frozen(kw_only=True)
 class Planned:
-    """A batch, before it is sent for the first time. Its bytes are hashed, not kept."""
+    """A batch, before it is sent for the first time."""
 
     number: int
     positions: Positions
-    body: bytes = field(repr=False)
+    digest: bytes = field(repr=bytes.hex)
     #: Whether it may be sent before the journal hears of it again.
     is_open: bool
     mark: Mark | None = None

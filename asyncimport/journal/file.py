@@ -20,7 +20,7 @@ from attrs import asdict, evolve
 from asyncimport.errors import JournalError
 from asyncimport.journal import schema
 from asyncimport.journal.change import Begun, Change, Kept, Noted, Planned, Settled, Spooled, Started
-from asyncimport.journal.entry import GROUP, Entry, EntryState, digest_of
+from asyncimport.journal.entry import GROUP, Entry, EntryState
 from asyncimport.journal.fingerprint import check_same
 from asyncimport.journal.known import Known, Run, Session
 from asyncimport.journal.lock import JournalLock
@@ -173,7 +173,7 @@ class JournalFile:
             first=positions[0],
             end=end,
             count=len(positions),
-            digest=digest_of(planned.body),
+            digest=planned.digest,
             is_open=planned.is_open,
             mark=planned.mark,
         )

@@ -11,7 +11,7 @@ from asyncimport.clock import Clock
 from asyncimport.disk import DiskWriter
 from asyncimport.errors import JournalError
 from asyncimport.journal.change import CHANGE_BYTES, Begun, Change, Kept, Noted, Planned, Settled, Spooled, Started
-from asyncimport.journal.entry import Entry, EntryState
+from asyncimport.journal.entry import Entry, EntryState, digest_of
 from asyncimport.journal.file import JournalFile
 from asyncimport.journal.known import Known, Session
 from asyncimport.mark import Mark
@@ -113,7 +113,8 @@ class Journal:
             Planned(
                 number=batch.number,
                 positions=batch.positions,
-                body=batch.body,
+                # Here and not in the thread: hashing gives Python's lock away, and the thread gets it back 5 ms later.
+                digest=digest_of(batch.body),
                 is_open=self._on_unknown == "resend",
                 mark=self._mark,
             )

@@ -13,7 +13,7 @@ import orjson
 from asyncimport.batch import Positions
 from asyncimport.journal import schema
 from asyncimport.journal.change import Change, Planned, Settled
-from asyncimport.journal.entry import EntryState
+from asyncimport.journal.entry import EntryState, digest_of
 from asyncimport.journal.file import JournalFile
 from asyncimport.journal.known import Known, Run
 from asyncimport.journal.reading import read_known
@@ -80,7 +80,7 @@ def body(positions: Positions) -> bytes:
 
 
 def planned(number: int, positions: Positions, **more: Any) -> Planned:
-    return Planned(number=number, positions=positions, body=body(positions), is_open=True, **more)
+    return Planned(number=number, positions=positions, digest=digest_of(body(positions)), is_open=True, **more)
 
 
 def settled(number: int, positions: Positions, state: EntryState, **more: Any) -> Settled:
