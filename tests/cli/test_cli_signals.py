@@ -11,7 +11,7 @@ from pathlib import Path
 
 import canary
 import pytest
-from command import Result, ended, started
+from command import Result, ended, ran, started
 
 from asyncimport.emulator import Emulator, Hang
 
@@ -54,7 +54,7 @@ def waits_for_a_writer(process: asyncio.subprocess.Process) -> bool:
 @pytest.mark.skipif(not Path("/proc/self/wchan").exists(), reason="the system does not tell where a process waits")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("command", [("users", "{path}", "--mode", "full"), ("check", "users", "{path}")], ids=str)
-async def test_a_pipe_that_nobody_opens_holds_up_no_end(
+async def test_e5_e7_a_pipe_that_nobody_opens_holds_up_no_end(
     tmp_path: Path, command: tuple[str, ...], number: signal.Signals
 ) -> None:
     pipe = tmp_path / "people.csv"
@@ -66,7 +66,7 @@ async def test_a_pipe_that_nobody_opens_holds_up_no_end(
 
 
 @pytest.mark.parametrize("journal", [True, False], ids=["journal", "no journal"])
-async def test_a_pipe_in_which_nothing_comes_holds_up_no_end(tmp_path: Path, journal: bool) -> None:
+async def test_e7_a_pipe_in_which_nothing_comes_holds_up_no_end(tmp_path: Path, journal: bool) -> None:
     pipe, path = tmp_path / "people.csv", tmp_path / "a.journal"
     os.mkfifo(pipe)
     kept = ("--journal", str(path), "--spool") if journal else ()
@@ -98,7 +98,7 @@ async def test_a_check_ends_with_what_it_has_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("journal", [True, False], ids=["journal", "no journal"])
-async def test_a_platform_that_never_answers_holds_up_no_end(tmp_path: Path, journal: bool) -> None:
+async def test_e7_a_platform_that_never_answers_holds_up_no_end(tmp_path: Path, journal: bool) -> None:
     path = tmp_path / "a.journal"
     kept = ("--journal", str(path)) if journal else ()
     async with Emulator(token=canary.TOKEN) as platform:
@@ -116,13 +116,15 @@ async def test_a_platform_that_never_answers_holds_up_no_end(tmp_path: Path, jou
 @pytest.mark.parametrize(
     ("first", "second"), [(signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGTERM), (signal.SIGTERM,) * 2]
 )
-async def test_a_second_signal_of_either_kind_stops_at_once(
+async def test_e6_a_second_signal_of_either_kind_stops_at_once_and_leaves_the_journal_whole(
     tmp_path: Path, first: signal.Signals, second: signal.Signals
 ) -> None:
     async with Emulator(token=canary.TOKEN) as platform:
         platform.faults.add(Hang())
         gate = platform.faults.hold()
-        process = await started("users", people(tmp_path, 20_000), "--mode", "full", url=platform.url)
+        path = str(tmp_path / "a.journal")
+        arguments = ("users", people(tmp_path, 20_000), "--mode", "full", "--journal", path)
+        process = await started(*arguments, url=platform.url)
         await gate.arrived(8)
         gate.open()
         process.send_signal(first)
@@ -131,12 +133,17 @@ async def test_a_second_signal_of_either_kind_stops_at_once(
         began = time.monotonic()
         process.send_signal(second)
         result = await ended(process)
-    assert time.monotonic() - began < 3
+        took_s = time.monotonic() - began
+        platform.faults.clear()
+        resumed = await ran("resume", path, url=platform.url)
+        assert platform.ledger.users.distinct == 20_000
+    assert took_s < 3
     assert result.code == 130
     assert "4,000 unconfirmed" in result.out
+    assert resumed.code == 0, resumed.err
 
 
-async def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+async def test_e5_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     path = tmp_path / "a.journal"
     async with Emulator(token=canary.TOKEN) as platform:
         gate = platform.faults.hold()
