@@ -6,16 +6,16 @@ import csv
 import os
 from collections.abc import Iterable
 from itertools import chain, islice
-from typing import Final
+from typing import ClassVar, Final
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from asyncimport.errors import ConfigError
-from asyncimport.mark import Mark
 from asyncimport.records import Record, UserProfile
 from asyncimport.sources.csv_columns import Columns, columns_of
 from asyncimport.sources.csv_rows import CsvRows, Dialect
 from asyncimport.sources.encoding import codec_of, decodes, fault_of, look, suggested
+from asyncimport.sources.file_source import FileSource
 from asyncimport.sources.input import path_of
 from asyncimport.sources.lines import TOO_LONG
 from asyncimport.sources.mapping import ColumnMapping, reading_of
@@ -30,44 +30,18 @@ _REMEDY: Final = "save the file as UTF-8 or give its encoding"
 
 
 @frozen(kw_only=True)
-class CsvFile:
+class CsvFile(FileSource):
     """A CSV file as a source of records; each iteration opens it anew and expects the same header.
 
     Standard input and pipes (`origin.is_stream`) are iterated once.
     """
 
-    path: str
+    KIND: ClassVar[str] = "csv"
+
     dialect: Dialect
     columns: Columns = field(repr=False)
     #: The lines up to and with the header, as bytes.
     head: tuple[bytes, ...] = field(repr=False)
-    origin: Origin = field(repr=False, eq=False)
-    #: A digest of how it is read.
-    reading: str = field(repr=False)
-    #: Where an iteration begins; None is the first record.
-    start: Mark | None = field(default=None, repr=False)
-
-    @property
-    def size_bytes(self) -> int | None:
-        """The size of the file on the disk, packed or not, when it was named; None of a pipe."""
-        return self.origin.size_bytes
-
-    @property
-    def is_stream(self) -> bool:
-        """Whether it can be iterated once only."""
-        return self.origin.is_stream
-
-    def identity(self) -> dict[str, str | int]:
-        """What tells it from other sources: `size` and `mtime_ns` of the file now, and a digest of how it is read.
-
-        Raises:
-            ConfigError: the file is not there any more.
-        """
-        return {"kind": "csv", "reading": self.reading, **self.origin.content()}
-
-    def starting_at(self, mark: Mark) -> CsvFile:
-        """The same from a mark on that an earlier iteration of the same file has set."""
-        return evolve(self, start=mark)
 
     def __iter__(self) -> CsvRows:
         """Open the file.

@@ -7,16 +7,17 @@ import os
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final
 
 import orjson
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from asyncimport.errors import ConfigError
 from asyncimport.mark import Mark
 from asyncimport.records import Record
 from asyncimport.sources.cells import Refused
 from asyncimport.sources.encoding import fault_of, look
+from asyncimport.sources.file_source import FileSource
 from asyncimport.sources.input import Input, path_of
 from asyncimport.sources.interruptible import Interruptible
 from asyncimport.sources.json_keys import Keys, keys_of
@@ -35,41 +36,15 @@ LONG_INTEGER: Final = Unreadable(rule="holds a whole number beyond 64 bits: send
 
 
 @frozen(kw_only=True)
-class JsonlFile:
+class JsonlFile(FileSource):
     """A JSON Lines file as a source of records; each iteration opens it anew.
 
     Standard input and pipes (`origin.is_stream`) are iterated once.
     """
 
-    path: str
+    KIND: ClassVar[str] = "jsonl"
+
     keys: Keys | None = field(default=None, repr=False)
-    origin: Origin = field(repr=False, eq=False)
-    #: A digest of how it is read.
-    reading: str = field(repr=False)
-    #: Where an iteration begins; None is the first record.
-    start: Mark | None = field(default=None, repr=False)
-
-    @property
-    def size_bytes(self) -> int | None:
-        """The size of the file on the disk, packed or not, when it was named; None of a pipe."""
-        return self.origin.size_bytes
-
-    @property
-    def is_stream(self) -> bool:
-        """Whether it can be iterated once only."""
-        return self.origin.is_stream
-
-    def identity(self) -> dict[str, str | int]:
-        """What tells it from other sources: `size` and `mtime_ns` of the file now, and a digest of how it is read.
-
-        Raises:
-            ConfigError: the file is not there any more.
-        """
-        return {"kind": "jsonl", "reading": self.reading, **self.origin.content()}
-
-    def starting_at(self, mark: Mark) -> Self:
-        """The same from a mark on that an earlier iteration of the same file has set."""
-        return evolve(self, start=mark)
 
     def __iter__(self) -> JsonLines:
         """Open the file.

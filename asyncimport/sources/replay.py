@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from attrs import evolve, field, frozen
 
@@ -24,6 +24,8 @@ _NO_RECORD: Final = Unreadable(rule="holds no record to send: write the repaired
 class ReplayFile(JsonlFile):
     """A file of rejects as a source of records; each iteration opens it anew."""
 
+    KIND: ClassVar[str] = "replay"
+
     #: The states of lines that are sent; others are passed over.
     states: tuple[str, ...]
     #: The resource and the `publicParams` of the first line; empty where the file has none.
@@ -31,7 +33,7 @@ class ReplayFile(JsonlFile):
     params: Mapping[str, Any] = field(factory=dict)
 
     def identity(self) -> dict[str, str | int]:
-        return super().identity() | {"kind": "replay", "reading": ",".join(sorted(self.states))}
+        return super().identity() | {"reading": ",".join(sorted(self.states))}
 
     def _lines(self, file: Input) -> JsonLines:
         return ReplayLines(file, self)
