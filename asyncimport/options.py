@@ -88,10 +88,10 @@ class Options:
             raise ConfigError("on_reject takes a callable that is given each rejected record")
         if self.memo is not None:
             _check_plain(self.memo)
-        for name in ("journal", "rejects"):
-            path = getattr(self, name)
-            if path is not None and not _is_path(os.fspath(path)):
-                raise ConfigError(f"{name} takes the path of a file, as text that UTF-8 can carry")
+        if self.journal is not None and not _is_path(os.fspath(self.journal)):
+            raise ConfigError("journal takes the path of a file, as text that UTF-8 can carry")
+        if self.rejects is not None and not _is_path(os.fspath(self.rejects)):
+            raise ConfigError("rejects takes the path of a file, as text that UTF-8 can carry")
         self._check_journal()
 
     def _check_journal(self) -> None:

@@ -27,6 +27,7 @@ OPTIONS_FOR: Final = {
     "check AppCredentials": "check --app-id and its secret",
     "give spool=True too": "give --spool too",
     "journal takes the path": "--journal takes the path",
+    "rejects takes the path": "--rejects takes the path",
     "max_rejected allows": "--max-rejected allows",
     "DispatchPolicy.max_in_flight": "--max-in-flight",
     "HttpOptions.proxy": "--proxy",
