@@ -201,7 +201,7 @@ async def test_e4_a_timeout_around_an_import_is_a_timeout_outside_of_it_only(tmp
     journal = tmp_path / "a.journal"
     async with client_of(hanging) as client:
         outcomes = client.stream(EVENTS, arriving(), CONFIG, journal=journal)
-        with pytest.raises(TimeoutError) as timed_out:
+        with canary.raises(TimeoutError) as timed_out:
             async with asyncio.timeout(0.5):
                 await read_all(outcomes)
         assert timed_out.value.__cause__.__class__ in {asyncio.CancelledError, type(None)}
@@ -251,10 +251,13 @@ async def test_e16_a_lack_of_memory_while_a_batch_is_encoded_leaves_it_to_a_resu
         yield from islice(numbers, 2)
         raise MemoryError
 
+    is_breaking = asyncio.Event()
+
     async def slowly() -> AsyncIterator[dict[str, Any]]:
-        async for one in arriving():
-            await asyncio.sleep(0.0001)
-            yield one
+        for n in range(COUNT):
+            if n == 30:
+                await is_breaking.wait()
+            yield record(n)
 
     journal, first, second = tmp_path / "a.journal", ScriptedTransport(delay_s=0), ScriptedTransport(delay_s=0)
     async with client_of(first) as client:
@@ -265,6 +268,7 @@ async def test_e16_a_lack_of_memory_while_a_batch_is_encoded_leaves_it_to_a_resu
                     encoder = outcomes._running().stages.encoder
                     if isinstance(outcome, Accepted) and not isinstance(encoder.numbers, Generator):
                         encoder.numbers = breaking(encoder.numbers)
+                        is_breaking.set()
         assert 0 < adds_up(outcomes.report).accepted < COUNT - len(BAD)
     async with client_of(second) as client:
         report = await client.run(EVENTS, arriving(), CONFIG, journal=journal)

@@ -156,7 +156,7 @@ async def test_f1_a_full_file_system_ends_the_run_and_a_larger_one_goes_on(
 
 async def test_f1_a_file_system_that_is_full_before_the_run_sends_nothing(platform: Emulator, small_disk: Path) -> None:
     journal = small_disk / "journal"
-    with pytest.raises(OSError, match="No space left"):
+    with canary.raises(OSError, match="No space left"):
         (small_disk / "filler").write_bytes(bytes(1_000_000))
     came = await child(job(platform, journal))
     assert (came.error, platform.ledger.requests) == ("JournalError", 0), came
@@ -196,7 +196,7 @@ async def test_f1_who_asks_together_with_a_write_that_fails_is_not_left_waiting(
     asked = asyncio.create_task(writer.ask(lambda: None))
     await asyncio.sleep(0)
     book.may_write.set()
-    with pytest.raises(JournalError):
+    with canary.raises(JournalError):
         await asyncio.wait_for(asked, 10)
     assert len(failures) == 1
 

@@ -12,6 +12,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import canary
 import journals
 import pytest
 from attrs import evolve
@@ -229,14 +230,14 @@ def test_f5_a_schema_that_is_no_text_any_more_is_refused(finished: Whole, words:
 @pytest.mark.parametrize("table", ["meta", "batches", "segments", "rejects", "spool"])
 def test_f5_a_journal_that_has_lost_a_table_is_refused_and_never_taken_for_new(finished: Whole, table: str) -> None:
     journal = finished.put(altered(finished, f"DROP TABLE {table}"), b"")
-    with pytest.raises(JournalError, match="has lost its tables"):
+    with canary.raises(JournalError, match="has lost its tables"):
         journals.told(journal, finished.run)
 
 
 @pytest.mark.parametrize("key", ["run", "session"])
 def test_f5_a_journal_that_does_not_say_which_run_it_is_of_is_refused(finished: Whole, key: str) -> None:
     journal = finished.put(altered(finished, f"DELETE FROM meta WHERE key = '{key}'"), b"")
-    with pytest.raises(JournalError, match="is damaged"):
+    with canary.raises(JournalError, match="is damaged"):
         journals.told(journal, finished.run)
 
 
@@ -247,7 +248,7 @@ def test_f5_a_journal_that_does_not_say_which_run_it_is_of_is_refused(finished: 
 def test_f5_a_row_that_is_lost_is_noticed_by_the_counts(name: str, table: str, request: pytest.FixtureRequest) -> None:
     whole: Whole = request.getfixturevalue(name)
     lost = f"DELETE FROM {table} WHERE rowid = (SELECT MIN(rowid) FROM {table})"
-    with pytest.raises(JournalError, match="do not add up"):
+    with canary.raises(JournalError, match="do not add up"):
         journals.told(whole.put(altered(whole, lost), b""), whole.run)
 
 
