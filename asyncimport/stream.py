@@ -69,11 +69,6 @@ class OutcomeStream:
         return self._running().tally.report(self._running().clock.now())
 
     @property
-    def has_begun(self) -> bool:
-        """Whether the import was started, so that there is a report."""
-        return self._parts is not None
-
-    @property
     def failure(self) -> Exception | None:
         """What ended the import, once it has ended and while nobody was told: after leaving by an exception of one's own."""
         return self._failure

@@ -136,7 +136,7 @@ async def test_e1_e3_a_cancellation_at_any_await_leaves_nothing_uncounted_and_no
                 try:
                     await read_all(outcomes)
                 finally:
-                    if outcomes.has_begun:
+                    if outcomes._parts is not None:
                         reports.append(outcomes.report)
 
         is_there = await cancelled_at(step, again_after, run)
