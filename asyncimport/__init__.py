@@ -3,7 +3,7 @@
     source ─▶ reader ─▶ admission ─▶ chunker ─▶ codec ─▶ dispatcher ─▶ session ─▶ transport ─▶ platform
               positions  check, copy  ≤ 500      bytes,   bounded       X-Token    one POST       │
                          uuid, time   items      once     concurrency                             ▼
-                                                   ▲        retry · stop ◀──── verdict ◀──── attempt
+                                                   ▲        retry · split · stop ◀── verdict ◀── attempt
                                                    └── journal, rejects ◀── outcome ──▶ report
 
 Each word of the drawing is a module. The flow is on one page in `client.py`. A name is imported when it
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         ConfigError,
         IncompleteImport,
         JournalError,
+        PlatformRefused,
         SourceError,
         StateError,
         TooManyRejected,
@@ -70,6 +71,7 @@ __all__ = [
     "MatchingType",
     "Meaning",
     "OutcomeStream",
+    "PlatformRefused",
     "Positions",
     "Rejected",
     "Resource",
@@ -103,6 +105,7 @@ _HOMES = {
         "ConfigError",
         "IncompleteImport",
         "JournalError",
+        "PlatformRefused",
         "SourceError",
         "StateError",
         "TooManyRejected",

@@ -1,4 +1,8 @@
-"""A batch: up to 500 records as the bytes that will be sent, where they came from, and its states as a table."""
+"""A batch: up to 500 records as the bytes that will be sent, where they came from, and its states as a table.
+
+A batch that the platform refuses, or breaks on, may be split: its records then go on in two pieces, which are batches with
+bytes of their own, and may be split again. `whole` is what it and all its pieces came to together.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from enum import Enum, auto
 from typing import Final, overload
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 
 @frozen(repr=False)
@@ -62,18 +66,39 @@ class State(Enum):
     READY = auto()
     IN_FLIGHT = auto()
     WAITING = auto()
+    SPLIT = auto()
     SETTLED = auto()
 
 
 #: All moves there are. PLANNED waits for the journal. PLANNED, READY and WAITING settle without an attempt only when
-#: the run stops.
+#: the run stops. READY is split without an attempt when it is known to be too large.
 TRANSITIONS: Final[dict[State, frozenset[State]]] = {
     State.PLANNED: frozenset({State.READY, State.SETTLED}),
-    State.READY: frozenset({State.IN_FLIGHT, State.SETTLED}),
-    State.IN_FLIGHT: frozenset({State.WAITING, State.SETTLED}),
+    State.READY: frozenset({State.IN_FLIGHT, State.SPLIT, State.SETTLED}),
+    State.IN_FLIGHT: frozenset({State.WAITING, State.SPLIT, State.SETTLED}),
     State.WAITING: frozenset({State.READY, State.SETTLED}),
+    State.SPLIT: frozenset(),
     State.SETTLED: frozenset(),
 }
+
+
+@define(eq=False)
+class Whole:
+    """What a batch and the pieces it was split into came to together: requests, and what of them is not settled."""
+
+    #: Pieces that are not settled; a batch that was never split is its own only piece.
+    open: int = 1
+    #: Bytes that it takes in the window.
+    size: int = 0
+    attempts: int = 0
+    #: Records sent again after an attempt without an answer, and bytes sent.
+    duplicates: int = 0
+    sent_bytes: int = 0
+    #: Whether the journal knows it in pieces, of this process or of one before.
+    is_split: bool = False
+    #: Whether any piece was given back, and of those any after an attempt without an answer.
+    has_pending: bool = False
+    is_open: bool = False
 
 
 @define(eq=False)
@@ -86,7 +111,11 @@ class Batch:
     state: State = State.PLANNED
     #: Whether the journal of an earlier process has it: it is sent again, or for the first time.
     is_resumed: bool = False
-    #: Requests started, the first one included.
+    #: The batch that it is, or is a piece of.
+    whole: Whole = field(factory=Whole)
+    #: Of a piece: which two came from one split. 0 of a batch as it was cut.
+    pair: int = 0
+    #: Requests started that carried these records, the first one included.
     attempts: int = 0
     #: Attempts that count against the retry policy (throttling and what never left do not).
     counted: int = 0
@@ -98,9 +127,19 @@ class Batch:
     unrepeated: int = 0
     #: Whether the one free retry on a stale connection was used.
     free_retry_used: bool = False
-    #: Records sent again after an attempt without an answer, and bytes sent, over all attempts.
-    duplicates: int = 0
-    sent_bytes: int = 0
+    #: Answers of a server that broke on it, but for those of an outage; since when; and whether it is a piece of a batch that
+    #: was split for that.
+    server_faults: int = 0
+    broken_at: float = float("inf")
+    is_poisoned: bool = False
+    #: Refusals of this record alone, the moment of the last one, and that of the first refusal of anything that held it.
+    refusals_alone: int = 0
+    refused_at: float = 0.0
+    suspected_at: float = float("inf")
+    #: Whether nothing is left that could be accepted before it is tried again.
+    is_last_try: bool = False
+    #: Whether it is the only record of the run that is not settled then.
+    is_last_left: bool = False
     #: Whether the run's stop settled it: a resumed run sends it.
     is_given_back: bool = False
     #: The last thing that went wrong, in words without data.

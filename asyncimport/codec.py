@@ -138,6 +138,36 @@ def _part(chunk: Chunk, which: slice) -> Chunk:
     return Chunk(wires=chunk.wires[which], positions=chunk.positions[which])
 
 
+def halved(batch: Batch, pair: int) -> tuple[Batch, Batch]:
+    """The two halves of a batch of several records, as pieces of the same whole with bytes of their own.
+
+    Whatever may have become of the batch may have become of each of them. `pair` tells them from other pieces.
+    """
+    payload = orjson.loads(batch.body)
+    middle = (batch.count + 1) // 2
+    whole = batch.whole
+    whole.open += 1
+    whole.is_split = True
+    first, second = (
+        Batch(
+            number=batch.number,
+            positions=batch.positions[part],
+            body=orjson.dumps({"publicParams": payload["publicParams"], "data": payload["data"][part]}),
+            whole=whole,
+            pair=pair,
+            is_resumed=batch.is_resumed,
+            attempts=batch.attempts,
+            unanswered=batch.unanswered,
+            unrepeated=batch.unrepeated,
+            last_fault=batch.last_fault,
+            suspected_at=batch.suspected_at,
+            is_poisoned=batch.is_poisoned,
+        )
+        for part in (slice(None, middle), slice(middle, None))
+    )
+    return first, second
+
+
 @frozen(kw_only=True)
 class Envelope:
     """The documented answer: `code` decides; `data` is the import batch id where the resource has one (E)."""

@@ -6,6 +6,7 @@ AsyncImportError
 ├── StateError         yours: a client or stream used before it was opened, after it was closed, or from another loop
 ├── SourceError        your source raised; what was read before it has been sent; the original is `__cause__`
 ├── AuthError          the platform refuses the token or the credentials, and renewing does not help
+├── PlatformRefused    the platform refuses whatever it is given: the config, the permission or the mapping is wrong
 ├── TooManyRejected    more records were rejected than `max_rejected` allows
 ├── JournalError       what a run keeps on disk cannot be used or written, or belongs to another import or source
 ├── UploadStalled      the platform asked for, or forced, a longer wait than the policy takes; see `resume_at`
@@ -57,6 +58,18 @@ class SourceError(AsyncImportError):
 
 class AuthError(AsyncImportError):
     """The platform refuses the token or the credentials, and renewing does not help. What is undecided is unsent."""
+
+
+class PlatformRefused(AsyncImportError):
+    """The platform refuses whatever it is given; `code` and `platform_message` are its last answer. What is undecided is unsent.
+
+    `platform_message` is escaped, cut to 200 characters, and without what it echoes of the request.
+    """
+
+    def __init__(self, message: str, code: str | None = None, platform_message: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.platform_message = platform_message
 
 
 class TooManyRejected(AsyncImportError):

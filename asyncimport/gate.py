@@ -22,6 +22,14 @@ EASE: Final = 0.25
 
 
 @define
+class Place:
+    """Where one worker stands before the gate: its own moment after the pause that it has seen."""
+
+    pause_end: float = 0.0
+    moment: float = 0.0
+
+
+@define
 class Gate:
     """Open, or closed until `opens_at` (monotonic seconds)."""
 
@@ -53,3 +61,9 @@ class Gate:
     def passes_at(self, now: float, share: float) -> float:
         """When a request that stands here now may pass: now, or its own moment (`share`, 0 to 1) after the pause."""
         return now if now >= self.opens_at else self.opens_at + share * SPREAD * self.pause_s
+
+    def moment_of(self, place: Place, now: float, share: float) -> float:
+        """When the worker in this place may pass; it keeps its moment until the pause is lengthened."""
+        if now < self.opens_at != place.pause_end:
+            place.pause_end, place.moment = self.opens_at, self.passes_at(now, share)
+        return max(now, place.moment)

@@ -39,6 +39,15 @@ class AttemptFailed:
 
 
 @frozen(kw_only=True)
+class BatchSplit:
+    """A batch, or a piece of one, goes on in two halves: the platform refused it, broke on it, or found it too large."""
+
+    batch: int
+    records: int
+    reason: str
+
+
+@frozen(kw_only=True)
 class Paused:
     """No worker of the client sends anything for so long, because the platform asked for it; `reason` is how it did."""
 
@@ -75,11 +84,12 @@ class RunEnded:
     failure: str | None
 
 
-Notice = RunStarted | AttemptFailed | Paused | TokenRenewed | NoBatchId | SourceAbandoned | RunEnded
+Notice = RunStarted | AttemptFailed | BatchSplit | Paused | TokenRenewed | NoBatchId | SourceAbandoned | RunEnded
 Observer = Callable[[Notice], None]
 
 _LEVELS: Final = {
     AttemptFailed: logging.WARNING,
+    BatchSplit: logging.DEBUG,
     Paused: logging.WARNING,
     NoBatchId: logging.WARNING,
     SourceAbandoned: logging.WARNING,

@@ -1,4 +1,4 @@
-"""What to do after an attempt that was not accepted: wait, renew the token, or settle the batch. Pure decisions."""
+"""What to do after an attempt: wait, renew the token, split, or settle the batch. Pure decisions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from attrs import frozen
 
 from asyncimport.batch import Batch
 from asyncimport.policy import OnUnknown, RetryPolicy
-from asyncimport.verdict import Happened, Verdict
+from asyncimport.split import Hold, Refusals, Reject, Split
+from asyncimport.verdict import TOO_LARGE, Happened, Verdict
 
 #: The bound has long reached its cap by then; it only keeps the sum short for an outage of days.
 _MAX_STEPS: Final = 16
@@ -29,11 +30,6 @@ class Renew:
 
 
 @frozen
-class Reject:
-    """The platform refuses the content."""
-
-
-@frozen
 class GiveUp:
     """The attempts are used up, or the user parks what is unknown: the batch ends unconfirmed."""
 
@@ -43,18 +39,24 @@ class Accept:
     """Done."""
 
 
-Step = Accept | Wait | Renew | Reject | GiveUp
+Step = Accept | Wait | Renew | Split | Hold | Reject | GiveUp
 
 
-def count_attempt(batch: Batch, verdict: Verdict) -> bool:
-    """Book an attempt on its batch; True when it is the free one (a stale connection, once a batch)."""
+def count_attempt(batch: Batch, verdict: Verdict, now: float, *, is_outage: bool = False) -> bool:
+    """Book an attempt on its batch; True when it is the free one (a stale connection, once a batch).
+
+    Attempts of an outage are not counted: no batch is given up because the platform is away.
+    """
     free = verdict.is_stale and not batch.free_retry_used
     batch.last_fault = verdict.reason
     match verdict.happened:
         case Happened.UNKNOWN:
             batch.unanswered += 1
             batch.unrepeated += 1
-            batch.counted += not free
+            batch.counted += not (free or is_outage)
+            if verdict.is_server_broken and not is_outage:
+                batch.server_faults += 1
+                batch.broken_at = min(batch.broken_at, now)
             batch.not_sent = 0
         case Happened.NOT_SENT:
             batch.not_sent += 1
@@ -64,23 +66,39 @@ def count_attempt(batch: Batch, verdict: Verdict) -> bool:
     return free
 
 
-def decide(batch: Batch, verdict: Verdict, retry: RetryPolicy, on_unknown: OnUnknown, *, free: bool) -> Step:
+@frozen(kw_only=True)
+class Judgement:
+    """What a decision goes by besides the batch: the policy, and how the run and the platform stand."""
+
+    retry: RetryPolicy
+    on_unknown: OnUnknown
+    refusals: Refusals
+    now: float
+    #: Whether nothing else of the run is under way.
+    is_alone: bool
+
+
+def decide(batch: Batch, verdict: Verdict, by: Judgement, *, free: bool) -> Step:
     """What to do with a batch after an attempt already booked by `count_attempt`."""
     match verdict.happened:
         case Happened.ACCEPTED:
             return Accept()
         case Happened.REFUSED:
-            return Reject()
+            return by.refusals.refused(batch, by.now, is_too_large=verdict.reason == TOO_LARGE)
         case Happened.AUTH:
             return Renew()
         case Happened.THROTTLED:
             return Wait(delay_s=0.0)  # the gate keeps everybody back
         case Happened.NOT_SENT:
-            return Wait(delay_s=jittered_s(batch.not_sent, retry))
-        case Happened.UNKNOWN if on_unknown == "park" or batch.counted >= retry.max_attempts:
+            return Wait(delay_s=jittered_s(batch.not_sent, by.retry))
+        case Happened.UNKNOWN if by.on_unknown == "park":
+            return GiveUp()
+        case Happened.UNKNOWN if by.refusals.breaks(batch, is_alone=by.is_alone):
+            return Split() if batch.count > 1 else GiveUp()
+        case Happened.UNKNOWN if batch.counted >= by.retry.max_attempts:
             return GiveUp()
         case Happened.UNKNOWN:
-            return Wait(delay_s=0.0 if free else jittered_s(batch.counted, retry))
+            return Wait(delay_s=0.0 if free else jittered_s(max(1, batch.counted), by.retry))
 
 
 def jittered_s(step: int, retry: RetryPolicy) -> float:

@@ -282,8 +282,8 @@ class OutcomeStream:
             return
         left, end = parts.tally.in_progress, parts.journal.known.end
         for entry in parts.journal.known.pending:
-            parts.tally.give_back(entry.count, entry.first, is_unconfirmed=entry.is_open)
-            left -= entry.count
+            parts.tally.give_back(entry.left, entry.first, is_unconfirmed=entry.is_open)
+            left -= entry.left
         parts.tally.give_back(left, end)  # spooled, and in no batch yet
 
     def _conclude(self, parts: Parts) -> None:

@@ -40,6 +40,10 @@ _ACCEPTING: Final = frozenset({200, 201})
 _REFUSING: Final = frozenset({400, 422})
 #: A path or method that this address does not have, or a redirect: before first contact the address is wrong.
 _MISADDRESSED: Final = frozenset({404, 405, 410, 415})
+#: The reason of a refusal for its size alone.
+TOO_LARGE: Final = "too_large"
+#: Too many requests, or too little of the server: never the batch's doing.
+_OVERLOADED: Final = 503
 #: Client errors that say nothing final about the content.
 _TRANSIENT: Final = frozenset({408, 409, 425}) | _MISADDRESSED
 
@@ -73,6 +77,8 @@ class Verdict:
     is_misconfigured: bool = False
     #: The token may be good again once renewed; a 403 is about permission.
     is_renewable: bool = False
+    #: The server broke over the request: it may break again over the same one.
+    is_server_broken: bool = False
     #: The one free retry applies: a connection that had gone stale.
     is_stale: bool = False
 
@@ -116,7 +122,7 @@ def _by_status(answer: Answer, envelope: Envelope | None, policy: DispatchPolicy
     if status == 401 or (status == 403 and envelope is not None):
         return evolve(base, happened=Happened.AUTH, reason="auth", is_renewable=status == 401)
     if status == 413:
-        return evolve(base, happened=Happened.REFUSED, reason="too_large")
+        return evolve(base, happened=Happened.REFUSED, reason=TOO_LARGE)
     if status in _ACCEPTING and envelope is not None:
         return _by_code(envelope, policy, base)
     if status in _REFUSING or (400 <= status < 500 and envelope is not None and status not in _TRANSIENT):
@@ -124,7 +130,8 @@ def _by_status(answer: Answer, envelope: Envelope | None, policy: DispatchPolicy
     marked = base if envelope is None else _by_code(envelope, policy, base)
     if marked.happened in (Happened.AUTH, Happened.THROTTLED):
         return marked
-    return evolve(base, reason=_reason_of(status))
+    reason = _reason_of(status)
+    return evolve(base, reason=reason, is_server_broken=reason == "server_error" and status != _OVERLOADED)
 
 
 def _by_code(envelope: Envelope, policy: DispatchPolicy, base: Verdict) -> Verdict:
@@ -140,7 +147,7 @@ def _by_code(envelope: Envelope, policy: DispatchPolicy, base: Verdict) -> Verdi
         case Meaning.REFUSED:
             return evolve(base, happened=Happened.REFUSED, reason="refused")
         case Meaning.UNANSWERED:
-            return evolve(base, reason="server_error")
+            return evolve(base, reason="server_error", is_server_broken=envelope.code != f"{_OVERLOADED}")
 
 
 def _refused(answer: Answer, envelope: Envelope | None, policy: DispatchPolicy, base: Verdict) -> Verdict:

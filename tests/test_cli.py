@@ -13,7 +13,7 @@ from command import ended, ran, started
 from wire import http, says, tcp_server
 
 from asyncimport import __version__
-from asyncimport.emulator import Emulator, Envelope, Hang, Ok, Status
+from asyncimport.emulator import Emulator, Envelope, Hang, Poison, Status
 
 HEADER = "thirdId,realName,sex\n"
 
@@ -131,10 +131,22 @@ async def test_a_refused_token_exits_2_with_the_report(tmp_path: Path) -> None:
 
 async def test_refused_batches_exit_1(tmp_path: Path) -> None:
     async with Emulator(token=canary.TOKEN) as platform:
-        platform.faults.script([Ok(), Envelope(code="100999")])
+        platform.faults.add(Poison(where={"thirdId": "700"}))
         result = await ran("users", users_csv(tmp_path, 1000), "--mode", "full", url=platform.url)
+        assert platform.ledger.users.distinct == 999
     assert result.code == 1
-    assert "refused: code 100999" in result.out
+    assert "999 accepted + 1 rejected" in result.out
+    assert "refused: code" in result.out
+
+
+async def test_a_platform_that_refuses_everything_leaves_it_unsent_and_says_what_to_check(tmp_path: Path) -> None:
+    async with Emulator(token=canary.TOKEN) as platform:
+        platform.faults.add(Envelope(code="100999", msg="no permission"))
+        result = await ran("users", users_csv(tmp_path, 3), "--mode", "full", url=platform.url)
+    assert result.code == 3
+    assert "3 read = 3 unsent" in result.out
+    assert "no permission" in result.err
+    assert "check the app's permissions" in result.err
 
 
 async def test_ctrl_c_drains_reports_and_exits_130(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def test_runs_share_the_widest_width_and_what_is_in_flight() -> None:
     lane.start(5.0)
     lane.start(6.0)
     assert (lane.limit.width, lane.limit.in_flight, lane.contact.first_tried_at) == (8, 2, 5.0)
-    lane.finish()
+    lane.finish(7.0, is_probe=False)
     lane.leave(two, 8)
     assert (lane.limit.width, lane.limit.in_flight) == (2, 1)
 
@@ -44,7 +44,7 @@ async def woken(bells_in_lane: int, leave: bool) -> list[int]:
         if leave:
             lane.leave(bells[0], 1)
         else:
-            lane.finish()
+            lane.finish(1.0, is_probe=False)
         await asyncio.sleep(1)
         for task in tasks:
             task.cancel()

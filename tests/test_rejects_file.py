@@ -47,6 +47,9 @@ def client_of(transport: ScriptedTransport, **arguments: Any) -> ImportClient:
     return ImportClient("https://platform.example/api/open", token=canary.TOKEN, transport=transport, **arguments)
 
 
+REFUSED = envelope("100999", msg="no")
+
+
 async def imported(source: Any, path: Path, *script: Any, policy: DispatchPolicy | None = None) -> ImportReport:
     async with client_of(ScriptedTransport(script), policy=policy) as client:
         return await client.run(USERS, source, CONFIG, rejects=path)
@@ -90,9 +93,11 @@ async def test_lines_of_a_file_are_named_and_unreadable_ones_kept_as_text(tmp_pa
 async def test_what_the_platform_refused_is_kept_as_it_was_sent(tmp_path: Path) -> None:
     people = [UserProfile(third_id=str(n)) for n in range(25)]
     policy = DispatchPolicy(batch_size=10, max_in_flight=1)
-    report = await imported(people, tmp_path / "rejects", OK, envelope("100999", msg="no"), policy=policy)
-    assert report.rejected == 10
-    assert [line["record"] for line in lines_of(tmp_path / "rejects")] == [{"thirdId": str(n)} for n in range(10, 20)]
+    transport = ScriptedTransport(otherwise=lambda sent: REFUSED if {"thirdId": "13"} in sent.records else OK)
+    async with client_of(transport, policy=policy) as client:
+        report = await client.run(USERS, people, CONFIG, rejects=tmp_path / "rejects")
+    assert report.rejected == 1
+    assert [line["record"] for line in lines_of(tmp_path / "rejects")] == [{"thirdId": "13"}]
     assert {line["code"] for line in lines_of(tmp_path / "rejects")} == {"100999"}
 
 

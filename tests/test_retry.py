@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from asyncimport.batch import Batch, Positions
 from asyncimport.policy import OnUnknown, RetryPolicy
-from asyncimport.retry import Accept, GiveUp, Reject, Renew, Step, Wait, count_attempt, decide, jittered_s
+from asyncimport.retry import Accept, GiveUp, Judgement, Renew, Step, Wait, count_attempt, decide, jittered_s
+from asyncimport.split import Refusals, Split
 from asyncimport.verdict import Happened, Verdict
 
 RETRY = RetryPolicy()
@@ -24,16 +25,24 @@ THROTTLED, AUTH = verdict(Happened.THROTTLED), verdict(Happened.AUTH)
 STALE = verdict(Happened.UNKNOWN, is_stale=True)
 
 
-def new_batch() -> Batch:
-    return Batch(number=0, positions=Positions.of([0]), body=b"{}")
+def new_batch(count: int = 2) -> Batch:
+    return Batch(number=0, positions=Positions((range(count),)), body=b"{}")
 
 
-def attempted(batch: Batch, *verdicts: Verdict, on_unknown: OnUnknown = "resend", retry: RetryPolicy = RETRY) -> Step:
+def attempted(
+    batch: Batch,
+    *verdicts: Verdict,
+    on_unknown: OnUnknown = "resend",
+    retry: RetryPolicy = RETRY,
+    is_outage: bool = False,
+    is_alone: bool = False,
+) -> Step:
     """The step after the last of these verdicts."""
     step: Step = Accept()
     for one in verdicts:
-        free = count_attempt(batch, one)
-        step = decide(batch, one, retry, on_unknown, free=free)
+        free = count_attempt(batch, one, 0.0, is_outage=is_outage)
+        by = Judgement(retry=retry, on_unknown=on_unknown, refusals=Refusals(), now=0.0, is_alone=is_alone)
+        step = decide(batch, one, by, free=free)
     return step
 
 
@@ -41,7 +50,7 @@ def attempted(batch: Batch, *verdicts: Verdict, on_unknown: OnUnknown = "resend"
     ("happened", "step"),
     [
         (Happened.ACCEPTED, Accept()),
-        (Happened.REFUSED, Reject()),
+        (Happened.REFUSED, Split()),
         (Happened.AUTH, Renew()),
         (Happened.THROTTLED, Wait(delay_s=0.0)),
     ],
@@ -134,3 +143,30 @@ def test_every_unanswered_attempt_is_booked_and_eight_counted_ones_end_it(verdic
     unknown = [one for one in verdicts if one.happened is Happened.UNKNOWN]
     assert batch.unanswered == batch.unrepeated == len(unknown)
     assert batch.counted == len(unknown) - (STALE in unknown)
+
+
+BROKEN = verdict(Happened.UNKNOWN, is_server_broken=True)
+
+
+def test_attempts_of_an_outage_are_not_counted_and_give_up_nothing() -> None:
+    batch = new_batch()
+    assert isinstance(attempted(batch, *[BROKEN] * 100, is_outage=True, is_alone=True), Wait)
+    assert (batch.counted, batch.server_faults, batch.unanswered) == (0, 0, 100)
+
+
+def test_a_batch_that_a_server_breaks_on_three_times_is_split_and_a_record_given_up() -> None:
+    assert isinstance(attempted(new_batch(), *[BROKEN] * 2, is_alone=True), Wait)
+    assert attempted(new_batch(), *[BROKEN] * 3, is_alone=True) == Split()
+    piece = new_batch(1)
+    piece.is_poisoned = True
+    assert attempted(piece, *[BROKEN] * 3, is_alone=True) == GiveUp()
+    assert isinstance(attempted(new_batch(), *[BROKEN] * 3), Wait)
+    assert isinstance(attempted(new_batch(1), *[BROKEN] * 3, is_alone=True), Wait)
+
+
+def test_with_park_a_batch_that_a_server_breaks_on_is_not_sent_again_in_pieces_either() -> None:
+    assert attempted(new_batch(), *[BROKEN] * 3, on_unknown="park", is_alone=True) == GiveUp()
+
+
+def test_an_unanswered_attempt_that_is_no_fault_of_the_server_splits_nothing() -> None:
+    assert isinstance(attempted(new_batch(), *[UNKNOWN] * 7, is_alone=True), Wait)

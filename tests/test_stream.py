@@ -210,11 +210,14 @@ class TestRetries:
         report = imported(transport, people(20), fast(max_in_flight=1, retry=RetryPolicy(max_attempts=2)))
         assert (report.accepted, report.possible_duplicates) == (20, 0)
 
-    def test_a_refused_batch_ends_rejected_whole_with_its_code(self) -> None:
-        transport = ScriptedTransport(script=[OK, envelope("100999", msg=f"bad {canary.PERSON} {canary.TOKEN}")])
+    def test_a_refused_record_ends_rejected_alone_with_its_code(self) -> None:
+        refused = envelope("100999", msg=f"bad {canary.PERSON} {canary.TOKEN}")
+        transport = ScriptedTransport(
+            otherwise=lambda sent: refused if any(one["thirdId"] == "13" for one in sent.records) else OK
+        )
         report = imported(transport, people(20), fast(max_in_flight=1))
-        assert (report.accepted, report.rejected) == (10, 10)
-        assert dict(report.rejected_by_reason) == {"refused: code 100999": 10}
+        assert (report.accepted, report.rejected) == (19, 1)
+        assert dict(report.rejected_by_reason) == {"refused: code 100999": 1}
         assert canary.leaks(str(report)) == []
 
 

@@ -9,7 +9,15 @@ from typing import Final
 import typer
 
 from asyncimport.cli.output import tell
-from asyncimport.errors import AsyncImportError, AuthError, ConfigError, JournalError, TooManyRejected, ValidationError
+from asyncimport.errors import (
+    AsyncImportError,
+    AuthError,
+    ConfigError,
+    JournalError,
+    PlatformRefused,
+    TooManyRejected,
+    ValidationError,
+)
 from asyncimport.outcome import ImportReport
 
 EXIT_REJECTED: Final = 1
@@ -94,6 +102,6 @@ def exit_code(report: ImportReport) -> int:
 
 def exit_code_of(error: AsyncImportError) -> int:
     """2 for what the user must change, 1 for too many rejections, 3 for the rest."""
-    if isinstance(error, ConfigError | AuthError | ValidationError):
+    if isinstance(error, ConfigError | AuthError | PlatformRefused | ValidationError):
         return EXIT_USAGE
     return EXIT_REJECTED if isinstance(error, TooManyRejected) else EXIT_INCOMPLETE

@@ -59,6 +59,18 @@ class Settled:
     kept: Rejection | None = None
 
 
+@frozen(kw_only=True)
+class Pieced:
+    """What became of a piece of a batch that was split; the batch itself is settled when the last one is."""
+
+    number: int
+    positions: Positions
+    state: EntryState
+    batch_id: int | None = None
+    #: Its records, where they are not accepted.
+    kept: Rejection | None = None
+
+
 @frozen
 class Kept:
     """Records that were no batch and are not accepted."""
@@ -83,4 +95,4 @@ class Noted:
     value: Any
 
 
-Change = Begun | Planned | Started | Settled | Kept | Spooled | Noted
+Change = Begun | Planned | Started | Settled | Pieced | Kept | Spooled | Noted

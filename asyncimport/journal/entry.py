@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -21,6 +21,7 @@ DIGEST_BYTES: Final = 16
 #: Batches that are packed into one row of the journal, when all of them are settled.
 GROUP: Final = 256
 _ENTRY: Final = struct.Struct(f"<QIIB?qI{DIGEST_BYTES}s")
+_PIECE: Final = struct.Struct("<QQQIB?q")
 _ROW: Final = struct.Struct(f"<QQQIB??qIQQd{DIGEST_BYTES}sQQQ")
 
 
@@ -36,6 +37,26 @@ class EntryState(IntEnum):
     ACCEPTED = 1
     REJECTED = 2
     UNCONFIRMED = 3
+    #: Settled in pieces, each as it came to.
+    SPLIT = 4
+
+
+@frozen(kw_only=True)
+class Piece:
+    """A settled piece of a batch that was split: those of its records with positions from `first` to before `end`."""
+
+    number: int
+    first: int
+    end: int
+    count: int
+    state: EntryState
+    batch_id: int | None = None
+
+    @property
+    def checksum(self) -> int:
+        """Over all of it."""
+        has_id, batch_id = self.batch_id is not None, self.batch_id or 0
+        return zlib.crc32(_PIECE.pack(self.number, self.first, self.end, self.count, self.state, has_id, batch_id))
 
 
 @frozen(kw_only=True)
@@ -60,6 +81,13 @@ class Entry:
     elapsed_s: float = 0.0
     #: Where in its file the source can go on so that this batch comes again; at or before `first`.
     mark: Mark | None = None
+    #: What of it is settled, of a batch that was split and is not settled yet.
+    pieces: tuple[Piece, ...] = ()
+
+    @property
+    def left(self) -> int:
+        """Records of it that are in no settled piece."""
+        return self.count - sum(piece.count for piece in self.pieces)
 
     @property
     def retries(self) -> int:
@@ -76,6 +104,11 @@ class Entry:
         place = (self.number, self.first, self.end, self.count)
         state = (self.state, self.is_open, has_id, batch_id)
         return zlib.crc32(_ROW.pack(*place, *state, *counts, self.digest, *source))
+
+
+def with_pieces(entries: Sequence[Entry]) -> list[Entry | Piece]:
+    """Batches and the settled pieces of those that were split: each record that is settled is in one of them."""
+    return [*entries, *(piece for entry in entries for piece in entry.pieces)]
 
 
 def packed(entries: Iterable[Entry]) -> bytes:

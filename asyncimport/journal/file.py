@@ -19,13 +19,13 @@ from attrs import asdict, evolve
 
 from asyncimport.errors import JournalError
 from asyncimport.journal import schema
-from asyncimport.journal.change import Begun, Change, Kept, Noted, Planned, Settled, Spooled, Started
-from asyncimport.journal.entry import GROUP, Entry, EntryState
+from asyncimport.journal.change import Begun, Change, Kept, Noted, Pieced, Planned, Settled, Spooled, Started
+from asyncimport.journal.entry import GROUP, Entry, EntryState, Piece
 from asyncimport.journal.fingerprint import check_same
 from asyncimport.journal.known import Known, Run, Session
 from asyncimport.journal.lock import JournalLock
 from asyncimport.journal.reading import REJECTS, read_known, row_entries, segment_entries
-from asyncimport.journal.rows import row_of, segment_of
+from asyncimport.journal.rows import piece_row_of, row_of, segment_of
 from asyncimport.outcome import Rejected
 from asyncimport.rejects import Line, Lines, Rejection
 
@@ -56,6 +56,7 @@ class JournalFile:
         #: Every entry that is a row, by number; and those whose row is to be written.
         self._open: dict[int, Entry] = {}
         self._dirty: dict[int, Entry] = {}
+        self._pieces: list[Piece] = []
         self._rejects: list[tuple[Line, bool]] = []
         self._spooled: list[tuple[int, int, bytes]] = []
         self._noted: dict[str, Any] = {}
@@ -155,6 +156,8 @@ class JournalFile:
                 self._put(evolve(self._open[number], is_open=True, attempts=attempts, duplicates=duplicates))
             case Settled():
                 self._settle(change)
+            case Pieced():
+                self._piece(change)
             case Kept(rejection=rejection):
                 self._keep(rejection)
             case Spooled():
@@ -196,6 +199,23 @@ class JournalFile:
         if settled.kept is not None:
             self._keep(settled.kept)
 
+    def _piece(self, pieced: Pieced) -> None:
+        """Book a piece; its batch, which holds it too, is not written again for it."""
+        positions = pieced.positions
+        piece = Piece(
+            number=pieced.number,
+            first=positions[0],
+            end=positions[-1] + 1,
+            count=len(positions),
+            state=pieced.state,
+            batch_id=pieced.batch_id,
+        )
+        self._pieces.append(piece)
+        entry = self._open[pieced.number]
+        self._open[pieced.number] = evolve(entry, pieces=(*entry.pieces, piece))
+        if pieced.kept is not None:
+            self._keep(pieced.kept)
+
     def _put(self, entry: Entry) -> None:
         self._open[entry.number] = self._dirty[entry.number] = entry
 
@@ -228,13 +248,16 @@ class JournalFile:
         self._logged_bytes += _COMMIT_BYTES + sum(len(data) for _, _, data in self._spooled)
         self._logged_bytes += sum(len(line.text) for line, _ in self._rejects)
         groups = self._full_groups()
-        if not (groups or self._rejects or self._spooled or self._noted) and len(self._dirty) <= _ROWS:
+        if not (groups or self._pieces or self._rejects or self._spooled or self._noted) and len(self._dirty) <= _ROWS:
             self._write_rows()  # a statement by itself is a transaction
             return
         with self._transaction():
             if self._begins:
                 self._begin()
             self._write_rows()
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?)", map(piece_row_of, self._pieces)
+            )
             self._write_rejects()
             self._connection.executemany(
                 "INSERT OR REPLACE INTO spool VALUES (?, ?, ?, ?)",
@@ -246,7 +269,7 @@ class JournalFile:
                 self._fold(group)
             if groups or self._settled_since_release >= _RELEASE_EVERY:
                 self._release()
-        self._rejects, self._spooled, self._noted = [], [], {}
+        self._pieces, self._rejects, self._spooled, self._noted = [], [], [], {}
 
     def _write_rows(self) -> None:
         rows = [row_of(entry) for entry in self._dirty.values()]
@@ -278,7 +301,9 @@ class JournalFile:
         self._connection.execute(
             "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", segment_of(entries)
         )
-        self._connection.execute("DELETE FROM batches WHERE number BETWEEN ? AND ?", (first, first + GROUP - 1))
+        for table in ("batches", "pieces"):
+            span = (first, first + GROUP - 1)
+            self._connection.execute(f"DELETE FROM {table} WHERE number BETWEEN ? AND ?", span)  # noqa: S608 -- ours
         if entries[-1].mark is not None and entries[-1].number >= self._marks_from:
             schema.put_meta(self._connection, "mark", asdict(entries[-1].mark))
 

@@ -19,7 +19,7 @@ import orjson
 
 from asyncimport.errors import JournalError
 from asyncimport.journal import schema
-from asyncimport.journal.entry import Entry, EntryState
+from asyncimport.journal.entry import Entry, EntryState, with_pieces
 from asyncimport.journal.fingerprint import CONTENT
 from asyncimport.journal.known import Known, Session
 from asyncimport.journal.lock import holder_of
@@ -45,7 +45,7 @@ def read_status(path: str) -> JournalStatus:
     """Look at a journal. What is damaged is named, and the rest is counted; memory does not grow with the journal.
 
     Raises:
-        JournalError: there is none, it is no journal or of a newer version, or nothing of it can be read.
+        JournalError: there is none, it is no journal or of another version, or nothing of it can be read.
     """
     holder = holder_of(path)
     found, faults = _read(path, is_closed=holder is None and not os.path.lexists(f"{path}-wal"))
@@ -85,12 +85,12 @@ def _page_faults(connection: sqlite3.Connection, path: str) -> list[str]:
     """What SQLite finds wrong with the pages.
 
     Raises:
-        JournalError: the file is no journal, or of a newer version.
+        JournalError: the file is no journal, or of another version.
         sqlite3.Error: nothing of it can be read.
     """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application != schema.APPLICATION_ID or version > schema.VERSION:
+    if application != schema.APPLICATION_ID or version != schema.VERSION:
         schema.check(connection, path)
     try:
         words = [text for (text,) in connection.execute(f"PRAGMA quick_check({_MAX_FAULTS:d})")]
@@ -181,9 +181,11 @@ class _Pieces:
         entries, batches = Counter[EntryState](), Counter[EntryState]()
         ids = duplicates = 0
         for entry in self._entries():
-            entries[entry.state] += entry.count
+            entries[entry.state] += entry.left
+            for piece in entry.pieces:
+                entries[piece.state] += piece.count
             batches[entry.state] += 1
-            ids += entry.batch_id is not None
+            ids += sum(one.batch_id is not None for one in with_pieces([entry]))
             duplicates += entry.duplicates
         states = dict(
             _rows(

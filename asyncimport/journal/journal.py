@@ -10,7 +10,18 @@ from asyncimport.batch import Batch
 from asyncimport.clock import Clock
 from asyncimport.disk import DiskWriter
 from asyncimport.errors import JournalError
-from asyncimport.journal.change import CHANGE_BYTES, Begun, Change, Kept, Noted, Planned, Settled, Spooled, Started
+from asyncimport.journal.change import (
+    CHANGE_BYTES,
+    Begun,
+    Change,
+    Kept,
+    Noted,
+    Pieced,
+    Planned,
+    Settled,
+    Spooled,
+    Started,
+)
 from asyncimport.journal.entry import Entry, EntryState, digest_of
 from asyncimport.journal.file import JournalFile
 from asyncimport.journal.known import Known, Session
@@ -136,8 +147,8 @@ class Journal:
         """
         if self._on_unknown == "resend" and not (batch.unrepeated or batch.is_resumed):
             return True
-        duplicates = batch.duplicates + batch.count * batch.unrepeated
-        self._put(Started(number=batch.number, attempts=batch.attempts + 1, duplicates=duplicates))
+        duplicates = batch.whole.duplicates + batch.count * batch.unrepeated
+        self._put(Started(number=batch.number, attempts=batch.whole.attempts + 1, duplicates=duplicates))
         return await self._is_on_disk()
 
     def settle(
@@ -152,24 +163,43 @@ class Journal:
         )
         self._has_pending |= is_pending
         kept = self._kept(outcome, body if batch is None else batch.body, settled_ms, is_pending=is_pending)
-        if batch is not None:
-            state = EntryState.PENDING if is_pending else _STATES[type(outcome)]
+        if batch is None:
+            if kept is not None:
+                self._put(Kept(kept), kept.size)
+            return
+        whole, state = batch.whole, EntryState.PENDING if is_pending else _STATES[type(outcome)]
+        whole.has_pending |= is_pending
+        whole.is_open |= is_pending and batch.unanswered > 0
+        if whole.is_split:
+            self._settle_piece(batch, outcome, state, kept)
+            state, kept = EntryState.PENDING if whole.has_pending else EntryState.SPLIT, None
+        if whole.open:
+            return
+        self._put(
+            Settled(
+                number=batch.number,
+                state=state,
+                is_open=whole.is_open,
+                batch_id=None if whole.is_split else outcome.batch_id,
+                attempts=whole.attempts,
+                duplicates=whole.duplicates,
+                sent_bytes=whole.sent_bytes,
+                elapsed_s=elapsed_s,
+                kept=kept,
+            ),
+            kept.size if kept else 0,
+        )
+
+    def _settle_piece(self, batch: Batch, outcome: BatchOutcome, state: EntryState, kept: Rejection | None) -> None:
+        size = kept.size if kept else 0
+        if state is not EntryState.PENDING:
+            positions = batch.positions
             self._put(
-                Settled(
-                    number=batch.number,
-                    state=state,
-                    is_open=is_pending and batch.unanswered > 0,
-                    batch_id=outcome.batch_id,
-                    attempts=batch.attempts,
-                    duplicates=batch.duplicates,
-                    sent_bytes=batch.sent_bytes,
-                    elapsed_s=elapsed_s,
-                    kept=kept,
-                ),
-                kept.size if kept else 0,
+                Pieced(number=batch.number, positions=positions, state=state, batch_id=outcome.batch_id, kept=kept),
+                size,
             )
         elif kept is not None:
-            self._put(Kept(kept), kept.size)
+            self._put(Kept(kept), size)
 
     def _kept(self, outcome: BatchOutcome, body: bytes, settled_ms: int, *, is_pending: bool) -> Rejection | None:
         """What is not accepted is kept; what a resumed run sends only where there is a file to write it to."""

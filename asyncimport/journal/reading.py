@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any, Final
 
 import orjson
+from attrs import evolve
 
 from asyncimport.errors import JournalError
 from asyncimport.journal import schema
-from asyncimport.journal.entry import GROUP, Entry, EntryState, unpacked
+from asyncimport.journal.entry import GROUP, Entry, EntryState, Piece, unpacked, with_pieces
 from asyncimport.journal.known import Known, Run, Session
-from asyncimport.journal.rows import entry_of
+from asyncimport.journal.rows import entry_of, piece_of
 from asyncimport.mark import Mark
 from asyncimport.outcome import FIRST_REJECTIONS, MAX_REASONS, OTHER_REASONS, FirstRejection, Sums
 
@@ -78,8 +79,28 @@ def _mark_of(meta: dict[str, Any], path: str) -> Mark | None:
 def row_entries(connection: sqlite3.Connection, path: str, numbers: tuple[int, int] | None = None) -> Iterator[Entry]:
     """Batches that have a row of their own: all, or those with numbers in a span."""
     span = "" if numbers is None else "WHERE number BETWEEN ? AND ?"
+    pieces: defaultdict[int, list[Piece]] = defaultdict(list)
+    for row in connection.execute(f"SELECT * FROM pieces {span} ORDER BY number, first", numbers or ()):  # noqa: S608 -- ours
+        piece = piece_of(row, path)
+        pieces[piece.number].append(piece)
     for row in connection.execute(f"SELECT * FROM batches {span} ORDER BY number", numbers or ()):  # noqa: S608 -- ours
-        yield entry_of(row, path)
+        yield _in_pieces(entry_of(row, path), pieces.pop(row[0], []), path)
+    if pieces:
+        raise schema.damaged(path, "a piece of a batch that is not there")
+
+
+def _in_pieces(entry: Entry, pieces: list[Piece], path: str) -> Entry:
+    """A batch with its settled pieces; when they are all of it, it is settled, though nobody came to write it down.
+
+    Raises:
+        JournalError: they are more than it.
+    """
+    if not pieces:
+        return entry
+    whole = evolve(entry, pieces=tuple(pieces))
+    if whole.left < 0 or entry.state not in (EntryState.PENDING, EntryState.SPLIT):
+        raise schema.damaged(path, "the pieces of a batch")
+    return whole if whole.left else evolve(whole, state=EntryState.SPLIT)
 
 
 def segment_entries(connection: sqlite3.Connection, path: str, after: int) -> list[Entry]:
@@ -184,10 +205,11 @@ def _kept(connection: sqlite3.Connection, path: str, below: int | None) -> _Kept
 
 
 def _sums(rows: list[Entry], folded: _Folded, kept: _Kept, read: int) -> Sums:
-    accepted = folded.accepted + sum(entry.count for entry in rows if entry.state is EntryState.ACCEPTED)
+    settled = with_pieces(rows)
+    accepted = folded.accepted + sum(one.count for one in settled if one.state is EntryState.ACCEPTED)
     rejected, unconfirmed = kept.states["rejected"], kept.states["unconfirmed"]
     ids = folded.ids
-    ids.extend(entry.batch_id for entry in rows if entry.batch_id is not None)
+    ids.extend(one.batch_id for one in settled if one.batch_id is not None)
     return Sums(
         read=read,
         accepted=accepted,
@@ -209,7 +231,7 @@ def _sums(rows: list[Entry], folded: _Folded, kept: _Kept, read: int) -> Sums:
 
 def _check_sums(path: str, rows: list[Entry], folded: _Folded, sums: Sums, *, is_spooled: bool) -> None:
     """Each record that was read is in a batch, rejected, or still in the spool."""
-    pending = sum(entry.count for entry in rows if entry.state is EntryState.PENDING)
+    pending = sum(entry.left for entry in rows if entry.state is EntryState.PENDING)
     is_whole = sums.pending >= pending if is_spooled else sums.pending == pending
     numbers = [entry.number for entry in rows]
     if not is_whole or len(numbers) + folded.batches != (max([folded.next_number - 1, *numbers]) + 1):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from attrs import define, evolve, field
 
 from asyncimport.admission import Wire
-from asyncimport.batch import Batch, Positions
+from asyncimport.batch import Batch, Positions, Whole
 from asyncimport.chunker import Chunk
 from asyncimport.codec import Encoder
 from asyncimport.errors import JournalError
@@ -59,7 +59,21 @@ class Recut:
                 f"to {entry.end - 1:,} differ from those that were read before. Nothing was sent. Give the source as it "
                 "was, or name another journal"
             )
-        return resumed(entry, batch) if entry.state is EntryState.PENDING else None
+        if entry.state is not EntryState.PENDING:
+            return None
+        rest = self.encoder.encode_whole(_left(chunk, entry)) if entry.pieces else batch
+        return None if rest is None else resumed(entry, rest)
+
+
+def _left(chunk: Chunk, entry: Entry) -> Chunk:
+    """The records of a split batch that are in no settled piece: they go on together, as a piece."""
+    left = [
+        index
+        for index, position in enumerate(chunk.positions)
+        if not any(piece.first <= position < piece.end for piece in entry.pieces)
+    ]
+    positions = Positions.of([chunk.positions[index] for index in left])
+    return Chunk(wires=[chunk.wires[index] for index in left], positions=positions)
 
 
 def resumed(entry: Entry, batch: Batch) -> Batch:
@@ -68,10 +82,14 @@ def resumed(entry: Entry, batch: Batch) -> Batch:
         batch,
         number=entry.number,
         is_resumed=True,
+        whole=Whole(
+            attempts=entry.attempts,
+            duplicates=entry.duplicates,
+            sent_bytes=entry.sent_bytes,
+            is_split=bool(entry.pieces),
+        ),
         attempts=entry.attempts,
         unanswered=int(entry.is_open),
         unrepeated=int(entry.is_open),
-        duplicates=entry.duplicates,
-        sent_bytes=entry.sent_bytes,
         last_fault="the process ended before an answer came" if entry.is_open else "",
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from asyncimport.journal import schema
-from asyncimport.journal.entry import Entry, EntryState, packed
+from asyncimport.journal.entry import Entry, EntryState, Piece, packed, with_pieces
 from asyncimport.mark import Mark
 
 
@@ -35,7 +35,8 @@ def row_of(entry: Entry) -> tuple[Any, ...]:
 
 def segment_of(entries: Sequence[Entry]) -> tuple[Any, ...]:
     """The row of a whole group of settled batches."""
-    ids = array("q", [entry.batch_id for entry in entries if entry.batch_id is not None]).tobytes()
+    settled = with_pieces(entries)
+    ids = array("q", [one.batch_id for one in settled if one.batch_id is not None]).tobytes()
     data = packed(entries)
     sums = (
         entries[0].number,
@@ -43,7 +44,7 @@ def segment_of(entries: Sequence[Entry]) -> tuple[Any, ...]:
         entries[0].first,
         entries[-1].end,
         sum(entry.count for entry in entries),
-        sum(entry.count for entry in entries if entry.state is EntryState.ACCEPTED),
+        sum(one.count for one in settled if one.state is EntryState.ACCEPTED),
         sum(entry.attempts for entry in entries),
         sum(entry.retries for entry in entries),
         sum(entry.duplicates for entry in entries),
@@ -51,6 +52,28 @@ def segment_of(entries: Sequence[Entry]) -> tuple[Any, ...]:
         max(entry.elapsed_s for entry in entries),
     )
     return (*sums, ids, data, schema.checksum_of(*sums, ids, data))
+
+
+def piece_row_of(piece: Piece) -> tuple[Any, ...]:
+    """The row of a settled piece."""
+    place = (piece.number, piece.first, piece.end, piece.count)
+    return (*place, int(piece.state), piece.batch_id, piece.checksum)
+
+
+def piece_of(row: tuple[Any, ...], path: str) -> Piece:
+    """The piece of a row.
+
+    Raises:
+        JournalError: it is not as it was written.
+    """
+    try:
+        piece = Piece(number=row[0], first=row[1], end=row[2], count=row[3], state=EntryState(row[4]), batch_id=row[5])
+        is_whole = piece.checksum == row[6]
+    except Exception:  # noqa: BLE001 -- whatever a changed byte makes of a number
+        is_whole = False
+    if not is_whole:
+        raise schema.damaged(path, "a piece of a batch")
+    return piece
 
 
 def entry_of(row: tuple[Any, ...], path: str) -> Entry:

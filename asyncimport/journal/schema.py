@@ -22,7 +22,7 @@ from asyncimport.errors import JournalError
 
 #: In the file's header, beside SQLite's own mark: "asim".
 APPLICATION_ID: Final = 0x6173696D
-VERSION: Final = 1
+VERSION: Final = 2
 _MAGIC: Final = b"SQLite format 3\0"
 _FILE_MODE: Final = 0o600
 _FOLDER_MODE: Final = 0o700
@@ -42,6 +42,10 @@ CREATE TABLE batches (
     attempts INTEGER NOT NULL, duplicates INTEGER NOT NULL, sent_bytes INTEGER NOT NULL, elapsed_s REAL NOT NULL,
     mark_position INTEGER, mark_offset INTEGER, mark_line INTEGER, checksum INTEGER NOT NULL
 );
+CREATE TABLE pieces (
+    number INTEGER NOT NULL, first INTEGER NOT NULL, "end" INTEGER NOT NULL, count INTEGER NOT NULL,
+    state INTEGER NOT NULL, batch_id INTEGER, checksum INTEGER NOT NULL, PRIMARY KEY (number, first)
+) WITHOUT ROWID;
 CREATE TABLE segments (
     number INTEGER PRIMARY KEY, batches INTEGER NOT NULL, first INTEGER NOT NULL, "end" INTEGER NOT NULL,
     records INTEGER NOT NULL, accepted INTEGER NOT NULL, attempts INTEGER NOT NULL, retries INTEGER NOT NULL,
@@ -54,7 +58,7 @@ CREATE TABLE rejects (
 );
 CREATE TABLE spool (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, records BLOB NOT NULL, checksum INTEGER NOT NULL);
 """
-TABLES: Final = frozenset({"meta", "batches", "segments", "rejects", "spool"})
+TABLES: Final = frozenset({"meta", "batches", "pieces", "segments", "rejects", "spool"})
 
 
 def create(path: str, meta: Mapping[str, Any]) -> None:
@@ -237,6 +241,11 @@ def _fault_of(connection: sqlite3.Connection) -> str:
         return "is no journal of asyncimport: name another file"
     if version > VERSION:
         return f"was written by a newer version of asyncimport (format {version}, known here: {VERSION}): update it"
+    if version < VERSION:
+        return (
+            f"was written by an older version of asyncimport (format {version}, known here: {VERSION}): end that import with it, "
+            "or move the journal away to begin anew"
+        )
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         return (

@@ -31,6 +31,7 @@ REASONS = (
     "is damaged",
     "is no journal",
     "newer version",
+    "older version",
     "has lost its tables",
     "cannot be opened",
     "cannot be read",

@@ -182,13 +182,21 @@ async def test_f8_a_finished_import_of_a_file_that_has_changed_since_is_refused(
     await refused(users_of(path), journal, ScriptedTransport(), "has ended, and the file has changed")
 
 
-@pytest.mark.parametrize("version", [2, 1000, 2**31 - 1])
+@pytest.mark.parametrize("version", [3, 1000, 2**31 - 1])
 async def test_f8_a_journal_of_a_newer_version_is_refused(tmp_path: Path, version: int) -> None:
     journal = tmp_path / "journal"
     await begun(journal, people(30))
     with closing(sqlite3.connect(journal)) as connection:
         connection.execute(f"PRAGMA user_version = {version}")
     await refused(people(30), journal, ScriptedTransport(), f"newer version .*format {version}")
+
+
+async def test_f8_a_journal_of_an_older_version_is_refused_too(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    await begun(journal, people(30))
+    with closing(sqlite3.connect(journal)) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    await refused(people(30), journal, ScriptedTransport(), "older version .*format 1")
 
 
 @pytest.fixture

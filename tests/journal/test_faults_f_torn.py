@@ -22,7 +22,7 @@ from scripted import OK, ScriptedTransport, Sent
 from asyncimport import ImportReport
 from asyncimport.attempt import Answer, Attempt
 from asyncimport.journal import schema
-from asyncimport.journal.entry import EntryState
+from asyncimport.journal.entry import EntryState, with_pieces
 from asyncimport.journal.known import Run
 
 Item = TypeVar("Item")
@@ -118,10 +118,10 @@ def claims_no_more(told: Told, moment: Moment) -> bool:
     """Whether everybody whom a journal calls accepted was."""
     claimed = {
         f"{position}"
-        for entry in told.entries
-        if entry.state is EntryState.ACCEPTED
-        for position in range(entry.first, entry.end)
-        if entry.count == entry.end - entry.first or position % 10 != 5
+        for one in with_pieces(told.entries)
+        if one.state is EntryState.ACCEPTED
+        for position in range(one.first, one.end)
+        if one.count == one.end - one.first or position % 10 != 5
     }
     return claimed <= moment.accepted and told.known.sums.accepted == len(claimed)
 

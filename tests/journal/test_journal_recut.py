@@ -106,7 +106,7 @@ def test_a_batch_that_may_have_been_sent_counts_as_unanswered() -> None:
     records = [person(0)]
     (batch,) = recut(entry(3, 0, records, is_open=True, attempts=2, duplicates=1, sent_bytes=9)).feed(0, records)
     assert (batch.number, batch.attempts, batch.unanswered, batch.unrepeated) == (3, 2, 1, 1)
-    assert (batch.duplicates, batch.sent_bytes, batch.counted) == (1, 9, 0)
+    assert (batch.whole.duplicates, batch.whole.sent_bytes, batch.counted) == (1, 9, 0)
 
 
 def test_records_before_the_first_batch_are_passed_over() -> None:

@@ -53,6 +53,12 @@ def record(n: int) -> dict[str, Any]:
     return {"identities": [phone], "eventKey": "" if n in BAD else "c_buy", "eventargs": {"c_price": n / 10}}
 
 
+def refuses(*culprits: int) -> Any:
+    """Answers of a platform that refuses these records, and takes all others."""
+    refused, bad = envelope("100999", msg="no"), {n / 10 for n in culprits}
+    return lambda sent: refused if any(one["eventargs"]["c_price"] in bad for one in sent.records) else OK
+
+
 def generator(_folder: Path, count: int = COUNT) -> Iterator[dict[str, Any]]:
     yield from map(record, range(count))
 
@@ -314,11 +320,11 @@ async def test_what_may_have_been_sent_is_not_sent_again_when_the_user_parks_it(
 
 async def test_a_batch_the_platform_refused_stays_refused(tmp_path: Path) -> None:
     journal, rejects = tmp_path / "a.journal", tmp_path / "rejects"
-    first = ScriptedTransport(script=[OK, envelope("100999", msg="no"), OK], delay_s=0.001)
-    await left_after(4, generator, tmp_path, first, journal=journal, rejects=rejects)
+    first = ScriptedTransport(otherwise=refuses(101, 150), delay_s=0.001)
+    await left_after(40, generator, tmp_path, first, journal=journal, rejects=rejects)
     report = await run(generator, tmp_path, ScriptedTransport(delay_s=0), journal=journal, rejects=rejects)
-    assert report.rejected == len(BAD) + 100
-    assert report.rejected_by_reason == {"eventKey: must not be empty": len(BAD), "refused: code 100999": 100}
+    assert report.rejected == len(BAD) + 2
+    assert report.rejected_by_reason == {"eventKey: must not be empty": len(BAD), "refused: code 100999": 2}
     lines = [json.loads(line) for line in rejects.read_text(encoding="utf-8").splitlines()]
     assert [line["position"] for line in lines] == sorted({line["position"] for line in lines})
     assert Counter(line["state"] for line in lines) == {"rejected": report.rejected}
@@ -390,11 +396,12 @@ async def test_too_many_rejections_count_over_all_processes(tmp_path: Path) -> N
 
 async def test_the_hook_is_told_each_rejected_record_with_its_reason(tmp_path: Path) -> None:
     told: list[Rejected] = []
-    transport = ScriptedTransport(script=[envelope("100999", msg="no")], delay_s=0)
+    transport = ScriptedTransport(otherwise=refuses(101, 150), delay_s=0)
     report = await run(generator, tmp_path, transport, on_reject=told.append)
-    assert report.rejected == len(told) == len(BAD) + 100
+    assert report.rejected == len(told) == len(BAD) + 2
     refused = [one for one in told if one.code is not None]
-    assert [one.record for one in refused] == transport.posts[0].records
+    assert sorted(one.record["eventargs"]["c_price"] for one in refused) == [10.1, 15.0]
+    assert all(one.record in transport.posts[1].records + transport.posts[0].records for one in refused)
     assert all(one.count == 1 for one in told)
     assert {one.record["eventKey"] for one in told if one.code is None} == {""}
 

@@ -13,7 +13,7 @@ from typing import Any
 import books
 import canary
 import pytest
-from scripted import ScriptedTransport, envelope
+from scripted import OK, ScriptedTransport, envelope
 from stepping import Steps
 
 from asyncimport import (
@@ -218,7 +218,10 @@ async def test_h7_a_limit_of_rejections_that_was_passed_stops_the_same_call_agai
     tmp_path: Path,
 ) -> None:
     journal = tmp_path / "a.journal"
-    refusing = ScriptedTransport(otherwise=envelope("100999"), delay_s=0)
+    bad = {f"a{n}" for n in range(3, 2_000, 100)}
+    refusing = ScriptedTransport(
+        otherwise=lambda sent: envelope("100999") if bad & {one["thirdId"] for one in sent.records} else OK, delay_s=0
+    )
     with canary.raises(TooManyRejected) as first:
         await run(people(2_000), refusing, journal=journal, max_rejected=5)
     again = ScriptedTransport(delay_s=0)

@@ -116,11 +116,11 @@ def third_ids(transport: ScriptedTransport) -> list[str]:
 
 
 def like_a_platform(sent: Sent) -> Attempt:
-    """Refuses the batch that begins with person 40, loses that of 60, and takes the others."""
-    first = int(sent.records[0]["thirdId"]) // 10
-    if first == 4:
+    """Refuses person 40, loses whatever holds person 60, and takes the others."""
+    ids = {record["thirdId"] for record in sent.records}
+    if "40" in ids:
         return envelope("1001", msg="no")
-    return LOST if first == 6 else OK
+    return LOST if "60" in ids else OK
 
 
 def copied(journal: Path, to: Path, endings: Iterable[str] = ("", "-wal")) -> Path:

@@ -1,0 +1,183 @@
+"""What to do with a batch that the platform refuses, or breaks on: one verdict for up to 500 records.
+
+The platform says yes or no to a whole batch and does not name the record it dislikes. Rejecting the batch would lose up
+to 499 good records to one bad one; sending every record by itself would take 500 requests. So a refused batch is split
+in halves, and each half that is refused again is split again, down to single records: one culprit costs two requests
+for each of the nine halvings.
+
+That alone is not enough, since not every refusal is about a record. The permission may have been withdrawn, the config
+may be wrong, or the platform may be out of its mind for a second: then splitting would reject all the innocent, one by
+one, with a thousand requests a batch. So a refusal is believed only against a witness:
+
+- A single record is rejected when it was refused alone twice, and something else, sent after the first refusal, was
+  accepted before the second: at that time the platform was taking records, and not this one.
+- At the end of a source there may be nothing left to be a witness. Then a record is tried a last time after two seconds, and
+  what counts is whether anything was accepted since the first refusal of a batch that held it. Of one that is the very last
+  it is enough that the run was accepted anything: one bad row is more likely than a permission withdrawn just there.
+- After a refusal, and until something is accepted again, the run is in doubt: one request at a time, and what was split last
+  goes first, both halves before their parts. Beyond eight refusals in a row they are paced, so that a platform that is
+  itself again after some seconds has refused nobody for good.
+- Twenty refusals in a row, three of them of single records, and a last question about a batch that was never asked about,
+  where there is one: the run ends with `PlatformRefused`. So it does when the end leaves only records without a witness.
+
+| answer                          | of several records    | of one record                                          |
+|---------------------------------|-----------------------|--------------------------------------------------------|
+| refused                         | split                 | held until there is a witness; then again; rejected    |
+| refused, nothing else is left   | split                 | a last try; rejected if anything vouched for the platform |
+| 413                             | split                 | rejected once anything was accepted; until then held   |
+| 500 for the third time          | split, if it is the batch's doing | unconfirmed, if it is the record's doing   |
+| 500 of a piece of such a batch  | split at once, if it is the piece's doing | unconfirmed at the third           |
+
+A 500 is the batch's doing when something that was sent after the server first broke on it was accepted: the server works, and
+not for this one. Else the platform is away, which is the breaker's business. With nothing else under way there is no telling,
+and the way down to one record is tried once. Such a record ends unconfirmed: the server broke, and may have taken it.
+A 413 blames nobody. The sizes that passed and that did not are remembered, so that later batches are cut smaller.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import define, frozen
+
+from asyncimport.batch import Batch
+
+#: Refusals in a row, and single records among them, after which it is not the records (DESIGN.md, section 5).
+HOPELESS: Final = 20
+HOPELESS_SINGLES: Final = 3
+#: Answers of a broken server before a batch is suspected, or a single record given up.
+FAULTS: Final = 3
+#: Splits of a batch that a server breaks on while nothing vouches for the server: enough for one way down to one record.
+BLIND_SPLITS: Final = 12
+#: Refusals in a row that are answered at once, and the wait after each further one: six seconds up to the twentieth.
+_UNPACED: Final = 8
+_PACE_S: Final = 0.1
+_PACE_CAP_S: Final = 0.5
+#: The wait before a last try.
+LAST_TRY_S: Final = 2.0
+
+
+@frozen
+class Split:
+    """Let its records go on in two pieces."""
+
+
+@frozen
+class Hold:
+    """Wait until something else is accepted, then send it again."""
+
+
+@frozen
+class Reject:
+    """The platform refuses the content."""
+
+
+@define
+class Refusals:
+    """What one run knows of refusals."""
+
+    #: Refusals since something was accepted, and those of single records among them.
+    in_a_row: int = 0
+    singles: int = 0
+    #: Whether a batch that was never asked about was tried since, to be sure.
+    asked_another: bool = False
+    #: When something was last accepted, and the latest start of an attempt that was.
+    accepted_at: float = float("-inf")
+    witness_at: float = float("-inf")
+    #: When the next attempt may start while in doubt.
+    not_before: float = 0.0
+    #: Splits for a broken server since something was accepted.
+    blind_splits: int = 0
+    #: The smallest body that was too large, and the largest that was taken below it.
+    too_large: int | None = None
+    passed: int = 0
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether one request goes at a time."""
+        return self.in_a_row > 0
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether it is not the records."""
+        return self.in_a_row >= HOPELESS and self.singles >= HOPELESS_SINGLES
+
+    @property
+    def fits(self) -> int | None:
+        """The size of a body that should be taken; None while none was too large."""
+        return None if self.too_large is None else max(self.passed, self.too_large // 2)
+
+    def is_too_large(self, size: int) -> bool:
+        """Whether a body of this size was refused for it."""
+        return self.too_large is not None and size >= self.too_large
+
+    def accepted(self, size: int, started_at: float, now: float) -> None:
+        """Book an accepted body, and when its attempt had started."""
+        self.in_a_row = self.singles = self.blind_splits = 0
+        self.asked_another = False
+        self.accepted_at, self.not_before = now, now
+        self.witness_at = max(self.witness_at, started_at)
+        self.passed = max(self.passed, size)
+        if self.is_too_large(size):
+            self.too_large = None
+
+    def refused(self, batch: Batch, now: float, *, is_too_large: bool) -> Split | Hold | Reject:
+        """Book a refused body, and say what follows for it."""
+        self.in_a_row += 1
+        self.not_before = now + _pace_s(self.in_a_row)
+        batch.suspected_at = min(batch.suspected_at, now)
+        if is_too_large:
+            self._note_too_large(len(batch.body))
+        if batch.count > 1:
+            return Split()
+        self.singles += 1
+        is_proven = self._has_accepted if is_too_large else self._has_witness(batch)
+        batch.refusals_alone += 1
+        batch.refused_at = now
+        return Reject() if is_proven else Hold()
+
+    @property
+    def _has_accepted(self) -> bool:
+        return self.accepted_at > float("-inf")
+
+    def _has_witness(self, batch: Batch) -> bool:
+        """Whether the refusal of a single record is the second one, and the platform took something else in between."""
+        if not batch.refusals_alone:
+            return False
+        if batch.is_last_left:
+            return self._has_accepted
+        return self.witness_at >= (batch.suspected_at if batch.is_last_try else batch.refused_at)
+
+    def is_vouched_for(self, batch: Batch) -> bool:
+        """Whether anything was accepted since the first refusal of what held it."""
+        return self.witness_at >= batch.suspected_at
+
+    def _note_too_large(self, size: int) -> None:
+        self.too_large = size if self.too_large is None else min(size, self.too_large)
+        if self.passed >= self.too_large:
+            self.passed = 0
+
+    def is_known_for(self, batch: Batch) -> bool:
+        """Whether a server that broke on this batch often enough did so because of it, since it took others meanwhile."""
+        return batch.server_faults >= _faults_of(batch) and self.witness_at >= batch.broken_at
+
+    def breaks(self, batch: Batch, *, is_alone: bool) -> bool:
+        """Whether to treat a server that broke again as broken by this batch. `is_alone`: nothing else is under way."""
+        if self.is_known_for(batch):
+            return True
+        is_tried = is_alone and batch.server_faults >= _faults_of(batch) and (batch.count > 1 or batch.is_poisoned)
+        if not is_tried or self.blind_splits >= BLIND_SPLITS:
+            return False
+        self.blind_splits += 1
+        return True
+
+
+def _faults_of(batch: Batch) -> int:
+    """Answers of a broken server after which a batch is suspected."""
+    return 1 if batch.is_poisoned and batch.count > 1 else FAULTS
+
+
+def _pace_s(in_a_row: int) -> float:
+    if in_a_row <= _UNPACED:
+        return 0.0
+    return min(_PACE_CAP_S, _PACE_S * 2.0 ** (in_a_row - _UNPACED - 1))
