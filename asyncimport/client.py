@@ -62,7 +62,7 @@ async def flow(parts: Parts) -> None:
         pieces = stages.pieces(items, first)
         del items  # a hop is let go with its pieces, before the next is pulled
         await _submit(parts, pieces, owed)
-        stages.fit()
+        stages.learn(parts.dispatcher.fits)
         await parts.room()
         await asyncio.sleep(0)  # a source that never waits lets the workers in between its hops
     if not reader.is_stopping:  # a batch that will not be sent any more is not cut

@@ -28,7 +28,7 @@ Value = TypeVar("Value")
 
 @define(kw_only=True)
 class Encoder:
-    """Turns the chunks of one run into batches whose bodies are at most `max_bytes`.
+    """Turns the chunks of one run into batches whose bodies are at most `fit_bytes`, or `max_bytes` of a single record.
 
     One `orjson.dumps` a batch. Only a payload that is too large is encoded a second time, in as many parts as it takes;
     `fitting` then says how many such records fit, so that further chunks are cut smaller. A record that cannot be
@@ -42,8 +42,18 @@ class Encoder:
     #: What a rejection keeps of its record.
     content_of: Callable[[object], bytes] = not_kept
     numbers: Iterator[int] = field(factory=count)
-    #: Records of the size last seen that fit into `max_bytes`; doubled again while they leave half of it free.
+    #: What the platform takes, as far as it has taught us; a single record is not bound by it, since it cannot be cut.
+    fit_bytes: int = field(init=False)
+    #: Records of the size last seen that fit into `fit_bytes`; doubled again while they leave half of it free.
     fitting: int = MAX_BATCH_SIZE
+
+    def __attrs_post_init__(self) -> None:
+        """Begin with the user's limit."""
+        self.fit_bytes = self.max_bytes
+
+    def fit_into(self, size: int | None) -> None:
+        """Keep to bodies of this size, or to the user's limit where it is None or larger."""
+        self.fit_bytes = self.max_bytes if size is None else min(size, self.max_bytes)
 
     def sample(self, wire: Wire) -> None:
         """Look at the size of one record before a whole chunk of its like is put together."""
@@ -51,8 +61,8 @@ class Encoder:
             size = len(orjson.dumps(wire))
         except TypeError:
             return
-        if size * self.fitting > self.max_bytes:
-            self.fitting = max(1, int(FILL * self.max_bytes / size))
+        if size * self.fitting > self.fit_bytes:
+            self.fitting = max(1, int(FILL * self.fit_bytes / size))
 
     def encode(self, chunk: Chunk) -> Iterator[Batch | Rejected]:
         """Yield the batches and the rejections of a chunk; each of its records is in exactly one of them."""
@@ -61,8 +71,8 @@ class Encoder:
         except TypeError:  # orjson.JSONEncodeError is one
             yield from self._encode_each(chunk)
             return
-        if len(body) <= self.max_bytes:
-            if 2 * len(body) < self.max_bytes:
+        if len(body) <= self.fit_bytes or (len(chunk.wires) == 1 and len(body) <= self.max_bytes):
+            if 2 * len(body) < self.fit_bytes:
                 self.fitting = min(MAX_BATCH_SIZE, 2 * self.fitting)
             yield Batch(number=next(self.numbers), positions=chunk.positions, body=body)
         elif len(chunk.wires) == 1:
@@ -89,7 +99,7 @@ class Encoder:
     def _encode_parts(self, chunk: Chunk, size: int) -> Iterator[Batch | Rejected]:
         """Cut a chunk whose payload is too large into parts that should fit, at least two."""
         records = len(chunk.wires)
-        self.fitting = max(1, min(records // 2, int(records * FILL * self.max_bytes / size)))
+        self.fitting = max(1, min(records // 2, int(records * FILL * self.fit_bytes / size)))
         part = self.fitting
         for start in range(0, records, part):
             yield from self.encode(_part(chunk, slice(start, start + part)))

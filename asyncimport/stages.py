@@ -70,6 +70,11 @@ class Stages:
         for chunk in self.chunker.flush():
             yield from self.encoder.encode(chunk)
 
+    def learn(self, fits: int | None) -> None:
+        """Keep to bodies of the size that the platform has been seen to take, where it refused larger ones."""
+        self.encoder.fit_into(fits)
+        self.fit()
+
     def fit(self) -> None:
         """Cut and pull fewer records at a time where they are so large that a full batch would not fit."""
         fitting = self.encoder.fitting

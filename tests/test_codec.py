@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from asyncimport.admission import Admission, rejection
 from asyncimport.batch import Batch, Positions
 from asyncimport.chunker import Chunk
-from asyncimport.codec import Encoder, Envelope, decode_envelope, decode_object
+from asyncimport.codec import Encoder, Envelope, decode_envelope, decode_object, halved
 from asyncimport.configs import Config, EventImportConfig, ImportMode, MatchingType, UserImportConfig
 from asyncimport.fields import At
 from asyncimport.outcome import Rejected
@@ -265,3 +265,44 @@ def test_no_answer_makes_the_decoder_raise(body: bytes) -> None:
     answer, envelope = decode_object(body), decode_envelope(body)
     assert answer is None or isinstance(answer, dict)
     assert envelope is None or answer is not None
+
+
+def chunk_of(names: list[str], first: int = 0) -> Chunk:
+    positions = Positions((range(first, first + len(names)),))
+    return Chunk(wires=[{"thirdId": name} for name in names], positions=positions)
+
+
+def test_what_the_platform_takes_bounds_batches_and_no_single_record() -> None:
+    encoder = Encoder(public_params={}, max_bytes=100_000, recheck=never)
+    encoder.fit_into(1_000)
+    batches = [one for one in encoder.encode(chunk_of(["x" * 90] * 20)) if isinstance(one, Batch)]
+    assert sum(one.count for one in batches) == 20
+    assert max(len(one.body) for one in batches) <= 1_000
+    (single,) = encoder.encode(chunk_of(["y" * 2_000]))
+    assert isinstance(single, Batch)
+    for unbounded in (None, 10**9):
+        encoder.fit_into(unbounded)
+        assert encoder.fit_bytes == 100_000
+
+
+@given(st.lists(st.text(), min_size=2, max_size=40), st.integers(0, 1000))
+def test_h7_halves_hold_the_records_of_their_batch_once_and_in_order(names: list[str], first: int) -> None:
+    (batch,) = Encoder(public_params={"a": 1}, max_bytes=10**6, recheck=never).encode(chunk_of(names, first))
+    assert isinstance(batch, Batch)
+    halves = halved(batch, 7)
+    payloads = [orjson.loads(half.body) for half in halves]
+    assert payloads[0]["data"] + payloads[1]["data"] == orjson.loads(batch.body)["data"]
+    assert {payload["publicParams"]["a"] for payload in payloads} == {1}
+    assert [*halves[0].positions, *halves[1].positions] == list(batch.positions)
+    assert [half.count for half in halves] == [len(payload["data"]) for payload in payloads]
+    assert 0 <= halves[0].count - halves[1].count <= 1
+    assert {half.pair for half in halves} == {7}
+    assert (batch.whole.open, batch.whole.is_split, {id(half.whole) for half in halves}) == (2, True, {id(batch.whole)})
+
+
+def test_halves_may_have_been_taken_where_their_batch_may_have_been() -> None:
+    batch = Batch(number=3, positions=Positions((range(4),)), body=b'{"publicParams":{},"data":[1,2,3,4]}')
+    batch.attempts, batch.unanswered, batch.unrepeated, batch.suspected_at = 5, 2, 1, 9.0
+    for half in halved(batch, 1):
+        assert (half.number, half.attempts, half.unanswered, half.unrepeated) == (3, 5, 2, 1)
+        assert (half.suspected_at, half.counted, half.server_faults) == (9.0, 0, 0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from asyncimport.batch import Batch, Positions
 from asyncimport.codec import Encoder
 from asyncimport.errors import JournalError
-from asyncimport.journal.entry import Entry, EntryState, digest_of
+from asyncimport.journal.entry import Entry, EntryState, Piece, digest_of
 from asyncimport.journal.recut import Recut
 from asyncimport.outcome import Rejected
 
@@ -113,3 +113,25 @@ def test_records_before_the_first_batch_are_passed_over() -> None:
     records = [person(n) for n in range(6)]
     (batch,) = recut(entry(5, 4, records[4:])).feed(0, records)
     assert batch.number == 5
+
+
+def test_of_a_batch_that_was_split_what_is_in_no_settled_piece_comes_again_together() -> None:
+    records = [person(n) for n in range(6)]
+    pieces = tuple(
+        Piece(number=3, first=first, end=end, count=end - first, state=EntryState.ACCEPTED)
+        for first, end in ((0, 2), (4, 5))
+    )
+    (batch,) = recut(entry(3, 0, records, pieces=pieces, is_open=True)).feed(0, records)
+    assert (batch.number, list(batch.positions), batch.whole.is_split) == (3, [2, 3, 5], True)
+    assert batch.body == body([person(2), person(3), person(5)])
+    assert (batch.unanswered, batch.is_resumed) == (1, True)
+
+
+def test_a_batch_that_was_split_is_compared_whole() -> None:
+    piece = Piece(number=3, first=0, end=1, count=1, state=EntryState.REJECTED)
+    with canary.raises(JournalError, match="positions 0 to 2 differ"):
+        list(
+            recut(entry(3, 0, [person(n) for n in range(3)], pieces=(piece,))).feed(
+                0, [person(9), person(1), person(2)]
+            )
+        )

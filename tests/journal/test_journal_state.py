@@ -31,6 +31,8 @@ class Model:
     states: dict[int, EntryState] = field(factory=dict)
     ids: dict[int, int] = field(factory=dict)
     attempts: Counter[int] = field(factory=Counter)
+    #: Settled pieces of batches that were split.
+    pieces: dict[int, list[tuple[Positions, EntryState]]] = field(factory=dict)
     rejected: dict[int, str] = field(factory=dict)
     position: int = 0
 
@@ -42,8 +44,18 @@ class Model:
     def pending(self) -> list[int]:
         return [number for number, state in self.states.items() if state is EntryState.PENDING]
 
+    @property
+    def unsplit(self) -> list[int]:
+        return [number for number in self.pending if number not in self.pieces]
+
     def records(self, state: EntryState) -> int:
-        return sum(len(self.batches[number]) for number, one in self.states.items() if one is state)
+        whole = sum(len(self.left(number)) for number, one in self.states.items() if one is state)
+        return whole + sum(len(piece) for pieces in self.pieces.values() for piece, one in pieces if one is state)
+
+    def left(self, number: int) -> Positions:
+        """What of a batch is in no settled piece: its end."""
+        settled = sum(len(piece) for piece, _ in self.pieces.get(number, []))
+        return self.batches[number][settled:]
 
 
 class JournalMachine(RuleBasedStateMachine):
@@ -76,7 +88,7 @@ class JournalMachine(RuleBasedStateMachine):
         changes: list[Change] = []
         for _ in range(GROUP):
             changes += self._planned(1, 0)
-        for number in self.model.pending[-GROUP:]:
+        for number in self.model.pending[-GROUP:]:  # the group's own, which are not split
             changes.append(self._settled(number, state if number % 7 == 0 else EntryState.ACCEPTED))
         self.file.write(changes)
 
@@ -104,10 +116,33 @@ class JournalMachine(RuleBasedStateMachine):
         attempts = model.attempts[number]
         return books.settled(number, model.batches[number], state, batch_id=batch_id, attempts=attempts)
 
-    @precondition(lambda self: self.model.pending)
+    @precondition(lambda self: self.model.unsplit)
     @rule(data=st.data(), state=st.sampled_from(FINAL))
     def settle(self, data: st.DataObject, state: EntryState) -> None:
-        self.file.write([self._settled(data.draw(st.sampled_from(self.model.pending)), state)])
+        self.file.write([self._settled(data.draw(st.sampled_from(self.model.unsplit)), state)])
+
+    @precondition(lambda self: self.model.pending)
+    @rule(data=st.data(), state=st.sampled_from(FINAL), is_killed=st.booleans())
+    def settle_a_piece(self, data: st.DataObject, state: EntryState, is_killed: bool) -> None:
+        """Of the last one of a batch the process may be killed before it writes that the batch is settled."""
+        model, number = self.model, data.draw(st.sampled_from(self.model.pending))
+        left = model.left(number)
+        piece = left[: data.draw(st.integers(1, len(left)))]
+        batch_id = piece[0] * 10 + 1 if state is EntryState.ACCEPTED else None
+        model.pieces.setdefault(number, []).append((piece, state))
+        changes: list[Change] = [books.pieced(number, piece, state, batch_id)]
+        if batch_id is not None:
+            model.ids[-1 - piece[0]] = batch_id
+        if not model.left(number):
+            model.states[number] = EntryState.SPLIT
+            if is_killed:
+                self.file.write(changes)
+                self.crash()
+                return
+            model.attempts[number] += 1
+            attempts = model.attempts[number]
+            changes.append(Settled(number=number, state=EntryState.SPLIT, attempts=attempts))
+        self.file.write(changes)
 
     @precondition(lambda self: self.model.pending)
     @rule(data=st.data(), is_open=st.booleans())
@@ -158,6 +193,7 @@ class JournalMachine(RuleBasedStateMachine):
         assert [(entry.first, entry.count) for entry in found.pending] == [
             (model.batches[number][0], len(model.batches[number])) for number in model.pending
         ]
+        assert [entry.left for entry in found.pending] == [len(model.left(number)) for number in model.pending]
         assert sorted(sums.batch_ids) == sorted(model.ids.values())
         assert sums.attempts == model.attempts.total()
         assert (found.next_number, sums.batches) == (len(model.batches), len(model.batches))

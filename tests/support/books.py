@@ -12,7 +12,7 @@ import orjson
 
 from asyncimport.batch import Positions
 from asyncimport.journal import schema
-from asyncimport.journal.change import Change, Planned, Settled
+from asyncimport.journal.change import Change, Pieced, Planned, Settled
 from asyncimport.journal.entry import EntryState, digest_of
 from asyncimport.journal.file import JournalFile
 from asyncimport.journal.known import Known, Run
@@ -94,6 +94,11 @@ def settled(number: int, positions: Positions, state: EntryState, **more: Any) -
         )
     values: dict[str, Any] = {"attempts": 1, "sent_bytes": len(body(positions)), "kept": kept} | more
     return Settled(number=number, state=state, **values)
+
+
+def pieced(number: int, positions: Positions, state: EntryState, batch_id: int | None = None) -> Pieced:
+    kept = settled(number, positions, state).kept
+    return Pieced(number=number, positions=positions, state=state, batch_id=batch_id, kept=kept)
 
 
 def rejected(position: int, reason: str = "eventKey: must not be empty") -> Rejected:
