@@ -29,7 +29,7 @@ def store(answer: Answer) -> None:
         "rounds": answer.rounds,
         "width": WIDTH,
         "server_delay_ms": question.delay_ms,
-        "environment": _environment(),
+        "environment": environment(),
         "rows": [_row(result, question) for result in answer.results],
     }
     FOLDER.mkdir(exist_ok=True)
@@ -37,7 +37,7 @@ def store(answer: Answer) -> None:
     (FOLDER / f"{question.name}.json").write_text(f"{text}\n", encoding="utf-8")
 
 
-def _environment() -> dict[str, Any]:
+def environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,

@@ -12,7 +12,7 @@ import pytest
 from attrs import evolve
 from scripted import OK, ScriptedTransport, Sent, envelope
 
-from asyncimport import DispatchPolicy, ImportReport, PlatformRefused
+from asyncimport import USERS, DispatchPolicy, ImportReport, PlatformRefused
 from asyncimport.attempt import Attempt
 from asyncimport.journal.entry import GROUP
 
@@ -38,7 +38,7 @@ def platform(taken: Counter[str]) -> Any:
 
 async def imported(journal: Path, transport: ScriptedTransport, **run: Any) -> ImportReport:
     async with journals.client_of(transport, policy=POLICY) as client:
-        return await client.run(journals.USERS, journals.people(COUNT), journals.CONFIG, journal=journal, **run)
+        return await client.run(USERS, journals.people(COUNT), journals.CONFIG, journal=journal, **run)
 
 
 def numbers(ids: Counter[str]) -> list[int]:
@@ -55,7 +55,8 @@ async def test_a_process_killed_at_any_answer_goes_on_with_what_is_in_no_settled
     def reply(sent: Sent) -> Attempt:
         copy = journals.copied(journal, tmp_path / f"{len(copies)}" / "journal")
         copies.append((copy, Counter(taken)))
-        return platform(taken)(sent)
+        answer: Attempt = platform(taken)(sent)
+        return answer
 
     rejects = tmp_path / "rejects"
     first = await imported(journal, ScriptedTransport(otherwise=reply, delay_s=0.001), spool=spool, rejects=rejects)
@@ -83,7 +84,7 @@ async def test_a_run_that_ends_in_the_middle_of_a_split_gives_back_the_pieces_th
     stopped = None
     async with journals.client_of(transport, policy=POLICY) as client:
         outcomes = client.stream(
-            journals.USERS, journals.people(COUNT), journals.CONFIG, journal=journal, rejects=tmp_path / "rejects"
+            USERS, journals.people(COUNT), journals.CONFIG, journal=journal, rejects=tmp_path / "rejects"
         )
         async with outcomes:
             async for _ in outcomes:
@@ -121,7 +122,7 @@ async def test_split_batches_are_folded_with_their_groups_and_count_the_same_aft
         return REFUSED if bad & {record["thirdId"] for record in sent.records} else OK
 
     async with journals.client_of(ScriptedTransport(otherwise=reply, delay_s=0), policy=policy) as client:
-        first = await client.run(journals.USERS, journals.people(2 * count), journals.CONFIG, journal=journal)
+        first = await client.run(USERS, journals.people(2 * count), journals.CONFIG, journal=journal)
     assert first.rejected == len(bad)
     known = journals.look(journal)
     assert (known.sums.accepted, known.sums.rejected) == (2 * count - len(bad), len(bad))
@@ -129,6 +130,6 @@ async def test_split_batches_are_folded_with_their_groups_and_count_the_same_aft
     assert known.sums.batches == first.batches == count
     again = ScriptedTransport()
     async with journals.client_of(again, policy=policy) as client:
-        second = await client.run(journals.USERS, journals.people(2 * count), journals.CONFIG, journal=journal)
+        second = await client.run(USERS, journals.people(2 * count), journals.CONFIG, journal=journal)
     assert again.posts == []
     assert (second.accepted, second.attempts, second.retries) == (first.accepted, first.attempts, first.retries)
