@@ -16,9 +16,11 @@ class Fault(StrEnum):
     CONNECT_TIMEOUT = "connecting took too long"
     CERTIFICATE = "the TLS certificate was not accepted"
     TLS = "the TLS handshake failed"
+    TLS_VERSION = "the two sides have no version or cipher of TLS in common"
     PROXY = "the proxy refused"
     ADDRESS = "the address cannot be used"
     TOKEN = "no token could be had"  # noqa: S105 -- words about a token
+    SHORTAGE = "this machine has no descriptor or memory left for a connection"
     #: After the first byte may have left: the platform may have committed the batch.
     CONNECTION_LOST = "the connection was lost"
     READ_TIMEOUT = "no byte of an answer came in time"
@@ -28,7 +30,7 @@ class Fault(StrEnum):
 
 
 #: Faults that waiting cannot heal; before first contact they are the user's configuration.
-MISCONFIGURED = frozenset({Fault.CERTIFICATE, Fault.PROXY, Fault.ADDRESS})
+MISCONFIGURED = frozenset({Fault.CERTIFICATE, Fault.TLS_VERSION, Fault.PROXY, Fault.ADDRESS})
 
 
 @frozen(kw_only=True)

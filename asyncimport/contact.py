@@ -2,10 +2,13 @@
 
 Until the address gave one documented envelope, it may simply be wrong: what waiting cannot heal (a certificate, a
 redirect, a path that is not there) ends the run at once, everything else after `first_contact_s`. Afterwards the
-platform is known, and only a long time without any success ends the run.
+platform is known, and only a long time without any success ends the run. What this machine is short of says nothing of
+the address, and is waited for.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 from attrs import define
 
@@ -13,6 +16,12 @@ from asyncimport.attempt import Fault
 from asyncimport.errors import AsyncImportError, ConfigError, UploadStalled
 from asyncimport.policy import DispatchPolicy
 from asyncimport.verdict import Happened, Verdict
+
+_SHORTAGE: Final = Fault.SHORTAGE.name.lower()
+_WAIT: Final = "run the import again when the platform is back"
+_REMEDIES: Final = {
+    _SHORTAGE: "raise the limit of open files (ulimit -n) or lower max_in_flight, and run the import again"
+}
 
 
 @define
@@ -55,11 +64,13 @@ class Contact:
         if now - self.failing_since >= policy.stall_s:
             return UploadStalled(
                 f"{self.host} has accepted nothing for {now - self.failing_since:,.0f} s; last: {verdict.detail}. "
-                "What is undecided is unsent or unconfirmed: run the import again when the platform is back"
+                f"What is undecided is unsent or unconfirmed: {_REMEDIES.get(verdict.reason, _WAIT)}"
             )
         return None
 
     def _before_contact(self, verdict: Verdict, now: float, patience_s: float | None) -> ConfigError | None:
+        if verdict.reason == _SHORTAGE:
+            return None
         tried_s = now - (self.first_tried_at if self.first_tried_at is not None else now)
         if not verdict.is_misconfigured and (patience_s is None or tried_s < patience_s):
             return None

@@ -8,15 +8,20 @@ it cannot do: a bound on the whole attempt that does not fire falsely after the 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import socket
 import ssl
+import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import SimpleNamespace, TracebackType
 from typing import Any, Final, Protocol
 
 import aiohttp
 from aiohttp import http_exceptions as http
+from aiohttp.abc import AbstractResolver, ResolveResult
 from attrs import define, field, frozen
 
 from asyncimport.attempt import Answer, Attempt, Fault, NoAnswer
@@ -36,6 +41,15 @@ STALE_S: Final = 1.0
 #: A deadline that fires later than this found a stalled event loop: the answer may be in the socket's buffer already.
 _LATE_S: Final = 0.05
 _SECOND_CHANCE_S: Final = 0.2
+
+#: What `socket()` and `connect()` give when this machine has nothing left for one more connection.
+_SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+#: OpenSSL's reasons that no repeat heals: the other side speaks older versions only, or no TLS at all.
+_NO_COMMON_TLS: Final = frozenset({
+    "SSLV3_ALERT_HANDSHAKE_FAILURE", "TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "WRONG_VERSION_NUMBER",
+})  # fmt: skip
+#: As aiohttp's own resolver: no IPv6 address where this machine has none. macOS has flags that it refuses.
+_ADDRESS_FLAGS: Final = socket.AI_ADDRCONFIG & getattr(socket, "AI_MASK", -1)
 
 _HEADERS: Final = {
     "Accept": "application/json",
@@ -122,17 +136,34 @@ def translate(error: BaseException, *, was_sent: bool, idle_s: float | None) -> 
     """
     for kind, fault, sent in TRANSLATIONS:
         if isinstance(error, kind):
-            number = getattr(error, "errno", None)
+            number, words = _words(error)
             status = getattr(error, "status", None) if fault is Fault.PROXY else None
-            detail = (
-                type(error).__name__
-                + (f", {os.strerror(number)}" if isinstance(number, int) and number > 0 else "")
-                + (f", HTTP {status}" if status else "")
-            )
+            finer = fault if was_sent else _finer(fault, number, words, status)
+            detail = ", ".join(filter(None, (type(error).__name__, words, f"HTTP {status}" if status else "")))
             lost = isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError | aiohttp.ClientOSError)
-            stale = lost and idle_s is not None and idle_s >= STALE_S
-            return NoAnswer(fault=fault, sent=was_sent and sent, detail=detail, stale=stale and was_sent)
+            begun = not isinstance(getattr(error, "message", ""), str)  # aiohttp has the beginning of an answer there
+            stale = lost and not begun and idle_s is not None and idle_s >= STALE_S
+            return NoAnswer(fault=finer, sent=was_sent and sent, detail=detail, stale=stale and was_sent)
     raise AssertionError(f"{type(error).__name__} is in no row of TRANSLATIONS")
+
+
+def _words(error: BaseException) -> tuple[object, str]:
+    """An exception's error number and what it stands for; OpenSSL's errors have numbers of their own, and a constant for words."""
+    below = getattr(error, "os_error", error)
+    if isinstance(below, ssl.SSLError):
+        return None, str(getattr(below, "reason", None) or "")
+    number = getattr(error, "errno", None)
+    return number, os.strerror(number) if isinstance(number, int) and number > 0 else ""
+
+
+def _finer(fault: Fault, number: object, words: str, status: object) -> Fault:
+    """What an exception's type alone does not tell of a connection that was not made."""
+    if number in _SHORTAGES:
+        return Fault.SHORTAGE
+    if fault is Fault.TLS and words in _NO_COMMON_TLS:
+        return Fault.TLS_VERSION
+    is_passing = isinstance(status, int) and status >= 500  # noqa: PLR2004 -- below, a proxy refuses the user or the address
+    return Fault.CONNECT if is_passing else fault
 
 
 @define
@@ -143,15 +174,76 @@ class _Trace:
     idle_s: float | None = None
 
 
-class AiohttpTransport:
-    """One pooled `aiohttp.ClientSession` for the client's life, opened with the first request."""
+Lookup = Callable[..., list[tuple[Any, ...]]]
 
-    def __init__(self, options: HttpOptions) -> None:
+
+class _Resolver(AbstractResolver):
+    """Looks each name up in a daemon thread: asyncio's are waited for at the end, and a resolver may hang for 30 s."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+
+    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_UNSPEC) -> list[ResolveResult]:
+        """Cancellation: the thread is left behind; what it finds is dropped."""
+        loop = asyncio.get_running_loop()
+        found = loop.create_future()
+
+        def look_up() -> None:
+            try:
+                infos = self._lookup(host, port, family, socket.SOCK_STREAM, 0, _ADDRESS_FLAGS)
+            except Exception as error:  # noqa: BLE001 -- raised where it is waited for
+                tell(found.set_exception, error)
+            else:
+                tell(found.set_result, infos)
+
+        def tell(settle: Callable[[Any], None], what: object) -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(lambda: None if found.done() else settle(what))
+
+        threading.Thread(target=look_up, name="asyncimport-lookup", daemon=True).start()
+        return [_resolved(host, info) for info in await found]
+
+    async def close(self) -> None: ...
+
+
+def _resolved(host: str, info: tuple[Any, ...]) -> ResolveResult:
+    family, _, proto, _, (address, port, *rest) = info
+    scope = f"%{rest[1]}" if rest and rest[-1] else ""
+    flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+    return ResolveResult(hostname=host, host=address + scope, port=port, family=family, proto=proto, flags=flags)
+
+
+@define(eq=False)
+class _Pool:
+    """A session of aiohttp, and what is known of its connections."""
+
+    session: aiohttp.ClientSession = field(init=False)
+    #: Requests that use it now.
+    in_use: int = 0
+    #: When its connections went idle, oldest first: aiohttp takes them in this order.
+    idle_since: deque[float] = field(factory=deque)
+
+    async def on_new(self, _session: object, _context: object, _params: object) -> None:
+        self.idle_since.clear()  # a new connection is made only when the pool has none left
+
+    async def on_reuse(self, _session: object, context: SimpleNamespace, _params: object) -> None:
+        now = asyncio.get_running_loop().time()
+        context.trace_request_ctx.idle_s = now - (self.idle_since.popleft() if self.idle_since else now)
+
+
+class AiohttpTransport:
+    """One pool of connections, opened with the first request, and another one when the kept connections have died.
+
+    `lookup` resolves names as `socket.getaddrinfo` does: another one is a seam for tests.
+    """
+
+    def __init__(self, options: HttpOptions, lookup: Lookup = socket.getaddrinfo) -> None:
         self._options = options
-        self._session: aiohttp.ClientSession | None = None
+        self._lookup = lookup
+        self._pool: _Pool | None = None
+        #: Pools that no new request uses, until their last one has ended.
+        self._retired: set[_Pool] = set()
         self._is_closed = False
-        #: When pooled connections went idle, oldest first: aiohttp takes them in this order.
-        self._idle_since: deque[float] = deque()
 
     async def post(self, url: str, token: Secret, body: bytes, timeouts: Timeouts) -> Attempt:
         # The token goes into the one expression that sends it; no local of a frame ever holds it.
@@ -177,26 +269,30 @@ class AiohttpTransport:
         )
 
     def _options_of(self, timeouts: Timeouts, trace: _Trace) -> dict[str, Any]:
-        bounds = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect_s, sock_read=timeouts.read_s)
+        # `connect` is for name, proxy and all addresses together; `sock_connect` would be for each address anew.
+        bounds = aiohttp.ClientTimeout(total=None, connect=timeouts.connect_s, sock_read=timeouts.read_s)
         return {"allow_redirects": False, "timeout": bounds, "proxy": self._options.proxy, "trace_request_ctx": trace}
 
     async def _request(self, timeouts: Timeouts, start: Any) -> Attempt:
         """Run one request to an answer or none. Exceptions are translated, and dropped before anything else is said."""
-        session = self._opened()
-        trace = _Trace()
+        pool, trace = self._opened(), _Trace()
         try:
-            async with _deadline(timeouts.attempt_s), start(session, trace) as response:
-                return await self._answer(response)
+            async with _deadline(timeouts.attempt_s), start(pool.session, trace) as response:
+                return await self._answer(response, pool)
         except (aiohttp.ClientError, http.HttpProcessingError, OSError, TimeoutError) as error:
             translated = translate(error, was_sent=trace.was_sent, idle_s=trace.idle_s)
+            if trace.idle_s is not None and trace.idle_s >= STALE_S:
+                self._retire(pool)
         except Exception as error:  # noqa: BLE001 -- "Session is closed" is one; the frames hold the request's headers
             translated, defect = None, type(error).__name__
+        finally:
+            await self._let_go(pool)
         if translated is None:
             why = "was closed" if self._is_closed else f"raised {defect}"
             raise StateError(f"the HTTP client {why} while a request was under way")
         return translated
 
-    async def _answer(self, response: aiohttp.ClientResponse) -> Attempt:
+    async def _answer(self, response: aiohttp.ClientResponse, pool: _Pool) -> Attempt:
         is_good = 200 <= response.status < 300  # noqa: PLR2004 -- HTTP's own classes
         limit = MAX_ANSWER_BYTES if is_good else MAX_ERROR_BYTES
         body = bytearray()
@@ -209,7 +305,7 @@ class AiohttpTransport:
                 body.clear()
                 break
         else:
-            self._idle_since.append(asyncio.get_running_loop().time())
+            pool.idle_since.append(asyncio.get_running_loop().time())
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             body.clear()
         return Answer(
@@ -219,24 +315,39 @@ class AiohttpTransport:
             date=response.headers.get("Date"),
         )
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _opened(self) -> _Pool:
         if self._is_closed:
             raise StateError("the client is closed")
-        if self._session is None:
-            self._session = self._open()
-        return self._session
+        if self._pool is None:
+            self._pool = self._open()
+        self._pool.in_use += 1
+        return self._pool
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _retire(self, pool: _Pool) -> None:
+        """Send nothing more over the kept connections: one of them was dead, and the others are no younger."""
+        if pool is self._pool:
+            self._pool = None
+            self._retired.add(pool)
+
+    async def _let_go(self, pool: _Pool) -> None:
+        pool.in_use -= 1
+        if not pool.in_use and pool in self._retired:
+            await pool.session.close()
+            self._retired.discard(pool)
+
+    def _open(self) -> _Pool:
+        pool = _Pool()
         tracing = aiohttp.TraceConfig()
         tracing.on_request_headers_sent.append(_on_sent)
-        tracing.on_connection_create_start.append(self._on_new)
-        tracing.on_connection_reuseconn.append(self._on_reuse)
+        tracing.on_connection_create_start.append(pool.on_new)
+        tracing.on_connection_reuseconn.append(pool.on_reuse)
         connector = aiohttp.TCPConnector(
             limit=0,  # the dispatcher bounds what is in flight
             keepalive_timeout=KEEPALIVE_S,
             ssl=self._options.ssl or True,
+            resolver=_Resolver(self._lookup),
         )
-        return aiohttp.ClientSession(
+        pool.session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
@@ -244,18 +355,13 @@ class AiohttpTransport:
             raise_for_status=False,
             trace_configs=[tracing],
         )
-
-    async def _on_new(self, _session: object, _context: object, _params: object) -> None:
-        self._idle_since.clear()  # a new connection is made only when the pool has none left
-
-    async def _on_reuse(self, _session: object, context: SimpleNamespace, _params: object) -> None:
-        now = asyncio.get_running_loop().time()
-        context.trace_request_ctx.idle_s = now - (self._idle_since.popleft() if self._idle_since else now)
+        return pool
 
     async def aclose(self) -> None:
         self._is_closed = True
-        if self._session is not None:
-            await self._session.close()
+        for pool in (*self._retired, self._pool):
+            if pool is not None:
+                await pool.session.close()
 
 
 async def _on_sent(_session: object, context: SimpleNamespace, _params: object) -> None:

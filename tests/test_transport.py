@@ -239,7 +239,8 @@ class TestStaleConnections:
         async with tcp_server(says(http()), says(b"", close=True), says(http())) as server:
             transport = AiohttpTransport(HttpOptions())
             first = await transport.post(server.url, TOKEN, BODY, Timeouts())
-            transport._idle_since[0] -= idle_s  # time passes
+            assert transport._pool is not None
+            transport._pool.idle_since[0] -= idle_s  # time passes
             second = await transport.post(server.url, TOKEN, BODY, Timeouts())
             third = await transport.post(server.url, TOKEN, BODY, Timeouts())
             await transport.aclose()

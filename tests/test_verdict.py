@@ -132,7 +132,7 @@ def test_no_answer_is_unknown_once_a_byte_may_have_left_and_never_a_refusal(faul
 
 
 def test_faults_that_waiting_cannot_heal_are_the_users_configuration() -> None:
-    assert {Fault.CERTIFICATE, Fault.PROXY, Fault.ADDRESS} == MISCONFIGURED
+    assert {Fault.CERTIFICATE, Fault.TLS_VERSION, Fault.PROXY, Fault.ADDRESS} == MISCONFIGURED
 
 
 @pytest.mark.parametrize("stale", [True, False])

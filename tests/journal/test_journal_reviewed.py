@@ -88,7 +88,9 @@ class Broker:
             await asyncio.sleep(0)
 
 
-async def test_reviewed_h1_a_spooled_run_cancelled_at_any_await_loses_nothing_that_its_source_gave(tmp_path: Path) -> None:
+async def test_reviewed_h1_a_spooled_run_cancelled_at_any_await_loses_nothing_that_its_source_gave(
+    tmp_path: Path,
+) -> None:
     step, is_there = 0, True
     while is_there:
         step += 2
@@ -187,7 +189,9 @@ async def test_reviewed_h3_h5_a_record_that_cannot_be_sent_is_rejected_alone_and
 
 
 @pytest.mark.parametrize("batches", [2, 40], ids=["some pending", "many settled"])
-async def test_reviewed_h4_marks_of_a_file_as_it_was_are_not_used_in_the_file_as_it_is(tmp_path: Path, batches: int) -> None:
+async def test_reviewed_h4_marks_of_a_file_as_it_was_are_not_used_in_the_file_as_it_is(
+    tmp_path: Path, batches: int
+) -> None:
     path, journal, count = tmp_path / "people.jsonl", tmp_path / "a.journal", 3_000
     lines = [json.dumps(person(n)) for n in range(count)]
     path.write_text("\r\n\r\n".join(lines), encoding="utf-8")
