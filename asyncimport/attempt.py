@@ -41,6 +41,8 @@ class Answer:
     body: bytes
     retry_after: str | None = None
     date: str | None = None
+    #: The host that a redirect points to: nothing else of the address may be shown.
+    redirect_host: str | None = None
 
 
 @frozen(kw_only=True)

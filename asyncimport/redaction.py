@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from asyncimport.secret import Secret
@@ -15,6 +16,9 @@ _MIN_OTHER: Final = 2
 LARGE_REQUEST_BYTES: Final = 300_000
 MAX_SHOWN_OF_LARGE: Final = 60
 MAX_PATTERN: Final = 24
+#: A platform that quotes a request as it was encoded writes characters so.
+_ESCAPED: Final = re.compile(r"\\u([0-9A-Fa-f]{4})")
+_ESCAPED_LENGTH: Final = 6
 
 
 def pattern_of(value: object) -> str:
@@ -44,30 +48,42 @@ def _kind_of_char(char: str) -> str:
 def shown(text: str, sent: bytes = b"", secret: Secret | None = None) -> str:
     """Escape and cut a text; mask every stretch of it that stands in the request it answers, the token included.
 
-    A platform may quote the record, or the token, that it complains about (FAULTS.md C15, C16).
+    A platform may quote the record, or the token, that it complains about (FAULTS.md C15, C16), also in another case or
+    with its characters escaped.
     """
-    cut = text[: MAX_SHOWN_OF_LARGE if len(sent) > LARGE_REQUEST_BYTES else MAX_SHOWN]
+    limit = MAX_SHOWN_OF_LARGE if len(sent) > LARGE_REQUEST_BYTES else MAX_SHOWN
+    cut = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text[: limit * _ESCAPED_LENGTH])[:limit]
     if secret is not None:
         cut = _without_secret(cut, secret)
-    if sent:
-        cut = _masked(cut, sent.decode(errors="replace"))
+    if cut and sent:
+        cut = _masked(cut, sent.lower().decode(errors="replace"))
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in cut)[:MAX_SHOWN]
+
+
+def _folded(text: str) -> str:
+    """The text with its ASCII letters in lower case, as `bytes.lower` has them, which is fast."""
+    return "".join(char.lower() if char.isascii() else char for char in text)
 
 
 def _without_secret(text: str, secret: Secret) -> str:
     """Mask the secret, and what a cut left of it at the end."""
-    masked = text.replace(secret.reveal(), MASK)
-    for length in range(min(len(secret.reveal()), len(masked)), _MIN_ASCII - 1, -1):
-        if masked.endswith(secret.reveal()[:length]):
-            return masked[:-length] + MASK
-    return masked
+    start = _folded(text).find(secret.reveal().lower())
+    while start >= 0:
+        text = text[:start] + MASK + text[start + len(secret.reveal()) :]
+        start = _folded(text).find(secret.reveal().lower(), start + len(MASK))
+    for length in range(min(len(secret.reveal()), len(text)), _MIN_ASCII - 1, -1):
+        if _folded(text).endswith(secret.reveal()[:length].lower()):
+            return text[:-length] + MASK
+    return text
 
 
 def _masked(text: str, sent: str) -> str:
+    """Mask what stands in `sent`, which is folded."""
+    folded = _folded(text)
     parts: list[str] = []
     start = 0
     while start < len(text):
-        end = _echo_end(text, start, sent)
+        end = _echo_end(folded, start, sent)
         parts.append(text[start] if end == start else MASK)
         start = max(end, start + 1)
     return "".join(parts)

@@ -1,4 +1,4 @@
-"""One request over HTTP, and nothing but values back. The only module that knows aiohttp.
+"""One request over HTTP, and nothing but values back. With `connections.py`, the only module that knows aiohttp.
 
 What aiohttp does by itself and must not here: it follows redirects with body and token to another origin, decompresses
 answers, sends cookies, reads proxies and netrc from the environment; its exceptions carry the request's headers. What
@@ -12,19 +12,18 @@ import errno
 import os
 import socket
 import ssl
-import threading
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from types import SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import http_exceptions as http
-from aiohttp.abc import AbstractResolver, ResolveResult
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from asyncimport.attempt import Answer, Attempt, Fault, NoAnswer
+from asyncimport.connections import Lookup, Pool, Trace
 from asyncimport.errors import ConfigError, StateError
 from asyncimport.policy import Timeouts
 from asyncimport.secret import Secret
@@ -48,9 +47,6 @@ _SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.
 _NO_COMMON_TLS: Final = frozenset({
     "SSLV3_ALERT_HANDSHAKE_FAILURE", "TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "WRONG_VERSION_NUMBER",
 })  # fmt: skip
-#: As aiohttp's own resolver: no IPv6 address where this machine has none. macOS has flags that it refuses.
-_ADDRESS_FLAGS: Final = socket.AI_ADDRCONFIG & getattr(socket, "AI_MASK", -1)
-
 _HEADERS: Final = {
     "Accept": "application/json",
     "Accept-Encoding": "identity",
@@ -166,71 +162,6 @@ def _finer(fault: Fault, number: object, words: str, status: object) -> Fault:
     return Fault.CONNECT if is_passing else fault
 
 
-@define
-class _Trace:
-    """What aiohttp's tracing tells about one request while it goes on."""
-
-    was_sent: bool = False
-    idle_s: float | None = None
-
-
-Lookup = Callable[..., list[tuple[Any, ...]]]
-
-
-class _Resolver(AbstractResolver):
-    """Looks each name up in a daemon thread: asyncio's are waited for at the end, and a resolver may hang for 30 s."""
-
-    def __init__(self, lookup: Lookup) -> None:
-        self._lookup = lookup
-
-    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_UNSPEC) -> list[ResolveResult]:
-        """Cancellation: the thread is left behind; what it finds is dropped."""
-        loop = asyncio.get_running_loop()
-        found = loop.create_future()
-
-        def look_up() -> None:
-            try:
-                infos = self._lookup(host, port, family, socket.SOCK_STREAM, 0, _ADDRESS_FLAGS)
-            except Exception as error:  # noqa: BLE001 -- raised where it is waited for
-                tell(found.set_exception, error)
-            else:
-                tell(found.set_result, infos)
-
-        def tell(settle: Callable[[Any], None], what: object) -> None:
-            with suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(lambda: None if found.done() else settle(what))
-
-        threading.Thread(target=look_up, name="asyncimport-lookup", daemon=True).start()
-        return [_resolved(host, info) for info in await found]
-
-    async def close(self) -> None: ...
-
-
-def _resolved(host: str, info: tuple[Any, ...]) -> ResolveResult:
-    family, _, proto, _, (address, port, *rest) = info
-    scope = f"%{rest[1]}" if rest and rest[-1] else ""
-    flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-    return ResolveResult(hostname=host, host=address + scope, port=port, family=family, proto=proto, flags=flags)
-
-
-@define(eq=False)
-class _Pool:
-    """A session of aiohttp, and what is known of its connections."""
-
-    session: aiohttp.ClientSession = field(init=False)
-    #: Requests that use it now.
-    in_use: int = 0
-    #: When its connections went idle, oldest first: aiohttp takes them in this order.
-    idle_since: deque[float] = field(factory=deque)
-
-    async def on_new(self, _session: object, _context: object, _params: object) -> None:
-        self.idle_since.clear()  # a new connection is made only when the pool has none left
-
-    async def on_reuse(self, _session: object, context: SimpleNamespace, _params: object) -> None:
-        now = asyncio.get_running_loop().time()
-        context.trace_request_ctx.idle_s = now - (self.idle_since.popleft() if self.idle_since else now)
-
-
 class AiohttpTransport:
     """One pool of connections, opened with the first request, and another one when the kept connections have died.
 
@@ -240,9 +171,9 @@ class AiohttpTransport:
     def __init__(self, options: HttpOptions, lookup: Lookup = socket.getaddrinfo) -> None:
         self._options = options
         self._lookup = lookup
-        self._pool: _Pool | None = None
+        self._pool: Pool | None = None
         #: Pools that no new request uses, until their last one has ended.
-        self._retired: set[_Pool] = set()
+        self._retired: set[Pool] = set()
         self._is_closed = False
 
     async def post(self, url: str, token: Secret, body: bytes, timeouts: Timeouts) -> Attempt:
@@ -268,14 +199,14 @@ class AiohttpTransport:
             ),
         )
 
-    def _options_of(self, timeouts: Timeouts, trace: _Trace) -> dict[str, Any]:
+    def _options_of(self, timeouts: Timeouts, trace: Trace) -> dict[str, Any]:
         # `connect` is for name, proxy and all addresses together; `sock_connect` would be for each address anew.
         bounds = aiohttp.ClientTimeout(total=None, connect=timeouts.connect_s, sock_read=timeouts.read_s)
         return {"allow_redirects": False, "timeout": bounds, "proxy": self._options.proxy, "trace_request_ctx": trace}
 
     async def _request(self, timeouts: Timeouts, start: Any) -> Attempt:
         """Run one request to an answer or none. Exceptions are translated, and dropped before anything else is said."""
-        pool, trace = self._opened(), _Trace()
+        pool, trace = self._opened(), Trace()
         try:
             async with _deadline(timeouts.attempt_s), start(pool.session, trace) as response:
                 return await self._answer(response, pool)
@@ -292,7 +223,7 @@ class AiohttpTransport:
             raise StateError(f"the HTTP client {why} while a request was under way")
         return translated
 
-    async def _answer(self, response: aiohttp.ClientResponse, pool: _Pool) -> Attempt:
+    async def _answer(self, response: aiohttp.ClientResponse, pool: Pool) -> Attempt:
         is_good = 200 <= response.status < 300  # noqa: PLR2004 -- HTTP's own classes
         limit = MAX_ANSWER_BYTES if is_good else MAX_ERROR_BYTES
         body = bytearray()
@@ -313,49 +244,28 @@ class AiohttpTransport:
             body=bytes(body),
             retry_after=",".join(response.headers.getall("Retry-After", ())) or None,
             date=response.headers.get("Date"),
+            redirect_host=_host_of(response.headers.get("Location")),
         )
 
-    def _opened(self) -> _Pool:
+    def _opened(self) -> Pool:
         if self._is_closed:
             raise StateError("the client is closed")
         if self._pool is None:
-            self._pool = self._open()
+            self._pool = Pool(keepalive_s=KEEPALIVE_S, ssl=self._options.ssl, lookup=self._lookup)
         self._pool.in_use += 1
         return self._pool
 
-    def _retire(self, pool: _Pool) -> None:
+    def _retire(self, pool: Pool) -> None:
         """Send nothing more over the kept connections: one of them was dead, and the others are no younger."""
         if pool is self._pool:
             self._pool = None
             self._retired.add(pool)
 
-    async def _let_go(self, pool: _Pool) -> None:
+    async def _let_go(self, pool: Pool) -> None:
         pool.in_use -= 1
         if not pool.in_use and pool in self._retired:
             await pool.session.close()
             self._retired.discard(pool)
-
-    def _open(self) -> _Pool:
-        pool = _Pool()
-        tracing = aiohttp.TraceConfig()
-        tracing.on_request_headers_sent.append(_on_sent)
-        tracing.on_connection_create_start.append(pool.on_new)
-        tracing.on_connection_reuseconn.append(pool.on_reuse)
-        connector = aiohttp.TCPConnector(
-            limit=0,  # the dispatcher bounds what is in flight
-            keepalive_timeout=KEEPALIVE_S,
-            ssl=self._options.ssl or True,
-            resolver=_Resolver(self._lookup),
-        )
-        pool.session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-            raise_for_status=False,
-            trace_configs=[tracing],
-        )
-        return pool
 
     async def aclose(self) -> None:
         self._is_closed = True
@@ -364,8 +274,10 @@ class AiohttpTransport:
                 await pool.session.close()
 
 
-async def _on_sent(_session: object, context: SimpleNamespace, _params: object) -> None:
-    context.trace_request_ctx.was_sent = True
+def _host_of(location: str | None) -> str | None:
+    with suppress(ValueError):
+        return urlsplit(location).hostname if location else None
+    return None
 
 
 class _deadline:  # noqa: N801 -- reads as the verb it is

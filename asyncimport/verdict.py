@@ -14,7 +14,8 @@
 | everything else: 1xx 2xx 3xx 5xx 6xx, HTML, a broken body     | UNKNOWN   |
 
 Which HTTP status carries which code is not documented (?), so the status decides where HTTP gives it a meaning of its
-own, and the code decides elsewhere. Only 200 and 201 are listed (E) and can accept a batch.
+own, and the code decides elsewhere. Only 200 and 201 are listed (E) and can accept a batch. The content type is not
+looked at: an envelope is one whatever it is called, and a page is none.
 """
 
 from __future__ import annotations
@@ -29,13 +30,16 @@ from attrs import evolve, frozen
 from asyncimport.attempt import MISCONFIGURED, Answer, Attempt, NoAnswer
 from asyncimport.codec import Envelope, decode_envelope, decode_object
 from asyncimport.policy import DispatchPolicy, Meaning
+from asyncimport.redaction import shown
 
 #: Digits of a Retry-After that can be meant: 115 days. Longer ones are ignored, like every other malformed value.
 _DELTA_SECONDS: Final = re.compile(r"[0-9]{1,7}")
 #: The same bound for a wait that is given as a date.
 _TOO_FAR_S: Final = 10_000_000
-#: What a code looks like; anything else is not shown, since it may quote the request.
-_CODE: Final = re.compile(r"[0-9A-Za-z_.-]{1,12}")
+#: What a code looks like; anything else is not shown, since it may quote the request: a phone number has 11 digits.
+_CODE: Final = re.compile(r"-?[0-9]{1,8}|[A-Za-z_][0-9A-Za-z_.-]{0,11}")
+#: As long as a name can be (RFC 1035).
+_HOST_LENGTH: Final = 253
 _ACCEPTING: Final = frozenset({200, 201})
 _REFUSING: Final = frozenset({400, 422})
 #: A path or method that this address does not have, or a redirect: before first contact the address is wrong.
@@ -104,7 +108,8 @@ def _unanswered(attempt: NoAnswer) -> Verdict:
 
 def _answered(answer: Answer, policy: DispatchPolicy) -> Verdict:
     envelope = decode_envelope(answer.body)
-    base = Verdict(happened=Happened.UNKNOWN, reason="untrusted_answer", detail=f"HTTP {answer.status}")
+    to = f" to {shown(answer.redirect_host)[:_HOST_LENGTH]}" if answer.redirect_host else ""
+    base = Verdict(happened=Happened.UNKNOWN, reason="untrusted_answer", detail=f"HTTP {answer.status}{to}")
     if envelope is not None:
         code = envelope.code if _CODE.fullmatch(envelope.code) else "?"
         detail = f"HTTP {answer.status}, code {code}"

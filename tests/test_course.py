@@ -288,6 +288,7 @@ class TestSize:
         sizes = [len(sent.body) for sent in run.transport.posts]
         assert sum(size > 12_000 for size in sizes) <= 8
         assert max(sizes[20:]) <= 12_000
+        assert run.report.batches > 60
         assert min(sorted(sizes)[1:]) > 3_000
 
     def test_b13_one_record_too_large_is_rejected_alone(self) -> None:
@@ -323,13 +324,12 @@ class TestAnOutage:
         assert [rounds[n] for n in range(4)] == [1, 1, 2, 4]
 
     def test_b8_for_good_stops_the_run_after_a_quarter_of_an_hour_and_gives_up_no_batch(self) -> None:
-        run = Run(20_000, lambda sent: OK if sent.at < 1002 else BROKEN, delay_s=0.1, batch_size=100, width=4)
+        run = Run(20_000, lambda sent: OK if sent.at < 1002 else BROKEN, delay_s=0.1, batch_size=100, width=1)
         assert isinstance(run.failure, UploadStalled)
         assert 900 < run.report.elapsed_s < 960
         assert run.report.rejected == 0
-        assert len(run.transport.posts) < 200
-        unconfirmed = [outcome for outcome in run.outcomes if isinstance(outcome, Unconfirmed)]
-        assert all(outcome.reason == "server_error" for outcome in unconfirmed)
+        assert len(run.transport.posts) < 100
+        assert run.report.unconfirmed <= 4 * 100  # the window: none was given up to let another in
 
     def test_before_first_contact_the_breaker_waits_no_longer_than_first_contact(self) -> None:
         run = Run(5000, REFUSED_CONNECTION)

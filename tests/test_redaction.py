@@ -43,6 +43,8 @@ def test_words_from_outside_are_escaped_and_cut(text: str, expected: str) -> Non
         pytest.param(f"token {canary.TOKEN}!", "*** ***!", id="C16-token-and-a-key-of-ours"),
         pytest.param("手机号13800001234已存在", "手机号***已存在", id="C16-phone"),
         pytest.param("张三丰", "***", id="C16-part-of-a-name"),
+        pytest.param("user CANARY-Person-张三丰?", "user ***?", id="C16-another-case"),
+        pytest.param(r"user \u5f20\u4e09\u4e30?", "user ***?", id="C16-escaped-as-json"),
         pytest.param("三 丰", "三 丰", id="single-letters-are-chance"),
         pytest.param("138 is short", "138 is short", id="three-digits-are-chance"),
         pytest.param('says "你好" \\ bye', '***"***" \\ bye', id="C16-escaped-in-the-body"),
@@ -69,6 +71,8 @@ def test_c16_no_echo_of_four_letters_is_left(before: str, secret: str, after: st
 def test_c16_the_token_is_not_echoed_though_it_is_not_in_the_body() -> None:
     token = Secret(canary.TOKEN, "token")
     assert shown(f"bad token {canary.TOKEN} given", BODY[:10], token) == "bad token *** given"
+    assert shown(f"{canary.TOKEN.upper()} and {canary.TOKEN.title()}", b"", token) == "*** and ***"
+    assert shown("*, ***", b"", Secret("*", "token")) == "***, *********"
     assert canary.leaks(shown("x" * 192 + canary.TOKEN, b"", token)) == []
     assert shown("x" * 190 + canary.TOKEN, b"", token).endswith("x***")
 

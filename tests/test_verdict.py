@@ -170,6 +170,21 @@ def test_a_403_is_about_permission_and_no_new_token_heals_it(status: int, body: 
     assert judged(status, body).is_renewable == is_renewable
 
 
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("40001", "40001"),
+        ("-1", "-1"),
+        ("PARAM_ERROR", "PARAM_ERROR"),
+        ("13800001234", "?"),
+        ("a b", "?"),
+        ("x" * 13, "?"),
+    ],
+)
+def test_a_code_is_told_when_it_looks_like_one_and_not_like_a_phone_number(code: str, told: str) -> None:
+    assert judged(200, envelope(code)).code == told
+
+
 def test_a_success_carries_its_batch_id_and_a_refusal_its_words() -> None:
     assert judged(200).batch_id == 15314513451345123
     refusal = judged(200, envelope("40001", f"{canary.PERSON} 有误"))
