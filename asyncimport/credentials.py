@@ -2,7 +2,8 @@
 
 A refused token is renewed only if it had been accepted before: one that never worked would not work renewed. All
 requests in flight with the same token fail together, so a refusal counts only for the token's generation: the first
-one makes the keeper forget it, the others find it gone, and the next request to need a token fetches it.
+one makes the keeper give it up, the others find it gone, and the next request to need a token fetches it. When it may
+be fetched, `renewal.py` decides.
 """
 
 from __future__ import annotations
@@ -10,29 +11,21 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from asyncimport.attempt import Answer, Attempt, Fault, NoAnswer
 from asyncimport.clock import Clock, is_being_cancelled
 from asyncimport.codec import Envelope, decode_envelope, structured
 from asyncimport.errors import AuthError, ConfigError
-from asyncimport.policy import RetryPolicy
-from asyncimport.retry import jittered_s
+from asyncimport.renewal import RENEWALS, WITHIN_S, Renewal
 from asyncimport.secret import Secret
 from asyncimport.verdict import Verdict
 
-#: A token lives 7200 s (PLATFORM.md, E); the answer's own `expire` is 0 in the documented example and not trusted.
-TOKEN_LIFE_S: Final = 7200.0
-#: Renewed ahead, at this share of its life, spread so that processes do not renew together.
-AHEAD: Final = 0.8
-SPREAD: Final = 0.05
-#: A fourth renewal within this time means that somebody else keeps taking the token away.
-RENEWALS: Final = 3
-RENEWALS_WITHIN_S: Final = 300.0
+#: How often a callable may return the refused token again: one that shares a cache learns late of a new one (half a minute).
+STALE_REPEATS: Final = 5
 
 #: A token as a user gives it: its text, or where to get it.
 Token = str | Callable[[], Awaitable[str]]
@@ -73,8 +66,12 @@ class TokenSource(Protocol):
     def is_renewable(self) -> bool:
         """Whether asking again may give another token."""
 
-    async def fetch(self) -> Secret | NoAnswer:
-        """A token, or why there is none now.
+    @property
+    def cause(self) -> str:
+        """What is likely to be wrong when a token that should be good is refused."""
+
+    async def fetch(self, refused: Secret | None, /) -> Secret | NoAnswer:
+        """A token, or why there is none now; `refused` is the last one that the platform refused.
 
         Raises:
             AuthError: there will be none: the credentials are refused.
@@ -87,23 +84,27 @@ class FixedToken:
 
     token: Secret
     is_renewable: bool = False
+    cause: str = "it is wrong or has expired; give AppCredentials or a callable to have it renewed"
 
-    async def fetch(self) -> Secret | NoAnswer:
+    async def fetch(self, _refused: Secret | None, /) -> Secret | NoAnswer:
         return self.token
 
 
-@frozen
+@define
 class CalledToken:
     """A token from the user's async callable: a vault, a cache shared by many processes."""
 
     provider: Callable[[], Awaitable[str]]
     timeout_s: float
     is_renewable: bool = True
+    cause: str = "something else renews the same app's token, or the callable returns an old one"
+    #: How often in a row it returned the refused token.
+    repeats: int = 0
 
-    async def fetch(self) -> Secret | NoAnswer:
+    async def fetch(self, refused: Secret | None, /) -> Secret | NoAnswer:
         try:
             async with asyncio.timeout(self.timeout_s):
-                return Secret(await self.provider(), "token")
+                fetched = Secret(await self.provider(), "token")
         except ConfigError:
             fault = "the token callable returned something that cannot be a token"
         except asyncio.CancelledError:
@@ -112,7 +113,18 @@ class CalledToken:
             fault = "the token callable was cancelled by its own"
         except Exception as error:  # noqa: BLE001 -- the user's callable may raise anything; its text may hold anything
             fault = f"the token callable raised {type(error).__name__}"
+        else:
+            return self._checked(fetched, refused)
         return NoAnswer(fault=Fault.TOKEN, sent=False, detail=fault)
+
+    def _checked(self, fetched: Secret, refused: Secret | None) -> Secret | NoAnswer:
+        if refused is None or not fetched.is_same_as(refused):
+            self.repeats = 0
+            return fetched
+        self.repeats += 1
+        if self.repeats > STALE_REPEATS:
+            raise AuthError("the token callable keeps returning the refused token: it must return the newest")
+        return NoAnswer(fault=Fault.TOKEN, sent=False, detail="the token callable returned the refused token again")
 
 
 @frozen(kw_only=True)
@@ -126,8 +138,9 @@ class AppToken:
 
     ask: Callable[[], Awaitable[Attempt]]
     is_renewable: bool = True
+    cause: str = "another process renews the same app's token: share one token through a callable"
 
-    async def fetch(self) -> Secret | NoAnswer:
+    async def fetch(self, _refused: Secret | None, /) -> Secret | NoAnswer:
         attempt = await self.ask()
         if isinstance(attempt, NoAnswer):
             return NoAnswer(
@@ -159,22 +172,20 @@ def _token_in(envelope: Envelope) -> str:
 class TokenKeeper:
     """Keeps the one token of a client."""
 
-    def __init__(self, source: TokenSource, clock: Clock, retry: RetryPolicy, fetched: Callable[[int], None]) -> None:
+    def __init__(self, source: TokenSource, clock: Clock, fetched: Callable[[int], None]) -> None:
         self._source = source
         self._clock = clock
-        self._retry = retry
         #: Told the generation of each token fetched.
         self._fetched = fetched
         self._lock = asyncio.Lock()
+        self._renewal = Renewal()
         self._token: Secret | None = None
-        self._generation = 0
-        self._renew_at = 0.0
-        self._was_accepted = False
-        self._renewals: deque[float] = deque(maxlen=RENEWALS)
-        #: Fetches that failed in a row, and when the next may be made.
-        self._failures = 0
-        self._not_before = 0.0
-        self._last_failure: NoAnswer | None = None
+        self._refused: Secret | None = None
+        #: The newest generation that the platform has accepted.
+        self._accepted = 0
+        self._is_fetching = False
+        #: Why the last fetch gave no token: text when there will be none.
+        self._failure: NoAnswer | str | None = None
 
     async def grant(self) -> Grant | NoAnswer:
         """The token to send with now, fetched first if need be, by one caller for all.
@@ -182,70 +193,86 @@ class TokenKeeper:
         Raises:
             AuthError: the credentials are refused.
 
-        Cancellation: safe; the next caller fetches.
+        Cancellation: safe; the next caller waits for the rest of a wait, and fetches.
         """
-        if self._is_fresh() or (self._token is not None and self._lock.locked()):
+        if self._is_good_until(self._renewal.renew_at):
+            return self._granted()
+        if self._lock.locked() and self._is_good_until(self._renewal.ends_at):
             return self._granted()  # while one renews ahead, the others use the token that still lives
         async with self._lock:
-            if not self._is_fresh():
+            if not self._is_good_until(self._renewal.renew_at):
                 await self._fetch()
             return self._granted()
 
-    def _is_fresh(self) -> bool:
-        return self._token is not None and (not self._source.is_renewable or self._clock.now() < self._renew_at)
+    def _is_good_until(self, moment: float) -> bool:
+        return self._token is not None and (not self._source.is_renewable or self._clock.now() < moment)
 
     def _granted(self) -> Grant | NoAnswer:
-        if self._token is not None:
-            return Grant(token=self._token, generation=self._generation)
-        return self._last_failure or NoAnswer(fault=Fault.TOKEN, sent=False)
+        if self._token is not None and self._is_good_until(self._renewal.ends_at):
+            return Grant(token=self._token, generation=self._renewal.generation)
+        if isinstance(self._failure, str):
+            raise AuthError(self._failure)
+        return self._failure or NoAnswer(fault=Fault.TOKEN, sent=False)
 
     async def _fetch(self) -> None:
         """Fetch a token, unless the last failure is too recent. A failure keeps a token that still lives."""
-        now = self._clock.now()
-        if now < self._not_before:
-            return
-        fetched = await self._source.fetch()
-        now = self._clock.now()
-        if isinstance(fetched, NoAnswer):
-            self._failures += 1
-            self._not_before = now + jittered_s(self._failures, self._retry)
-            self._last_failure = fetched
-            return
-        if self._generation:
-            self._renewals.append(now)
-        life = AHEAD + random.uniform(-SPREAD, SPREAD)  # noqa: S311 -- jitter
-        self._token, self._renew_at = fetched, now + TOKEN_LIFE_S * life
-        self._generation += 1
-        self._was_accepted = False
-        self._failures, self._not_before, self._last_failure = 0, 0.0, None
-        self._fetched(self._generation)
+        wait_s = self._renewal.not_before - self._clock.now()
+        if wait_s > 0:
+            if self._failure is not None:
+                return
+            await self._clock.sleep(wait_s)
+        self._is_fetching = True
+        try:
+            fetched: Secret | NoAnswer | str = await self._source.fetch(self._refused)
+        except AuthError as error:
+            fetched = str(error)
+        finally:
+            self._is_fetching = False
+        self._book(fetched, self._clock.now())
+
+    def _book(self, fetched: Secret | NoAnswer | str, now: float) -> None:
+        share = random.random()  # noqa: S311 -- jitter
+        match fetched:
+            case Secret():
+                self._token, self._failure = fetched, None
+                self._renewal.received(now, share)
+                self._fetched(self._renewal.generation)
+            case NoAnswer():
+                self._failure = fetched
+                self._renewal.failed(now, share)
+            case _:
+                self._failure = fetched
+                self._renewal.denied(now)
 
     def accepted(self, generation: int) -> None:
         """Book that the platform took a request with this token."""
-        if generation == self._generation:
-            self._was_accepted = True
+        self._accepted = max(self._accepted, generation)
 
     def refused(self, generation: int, verdict: Verdict) -> AuthError | None:
         """Book a refusal; None when sending again with a new token is worth it, else why it is not."""
-        if generation != self._generation or self._token is None:
+        if generation != self._renewal.generation or not self._is_good_until(self._renewal.ends_at):
             return None
-        said = verdict.detail
+        said, cause, now = verdict.detail, self._source.cause, self._clock.now()
         if not verdict.is_renewable:
             return AuthError(f"the platform denies access with this token ({said}): check the app's permissions")
         if not self._source.is_renewable:
-            return AuthError(
-                f"the platform refuses the token ({said}): it is wrong or has expired; give AppCredentials or a callable to have it renewed"
-            )
-        if not self._was_accepted:
-            return AuthError(f"the platform refuses a fresh token ({said}): check the app it was made for")
-        now = self._clock.now()
-        if len(self._renewals) == RENEWALS and now - self._renewals[0] < RENEWALS_WITHIN_S:
-            return AuthError(
-                f"the token was taken away {RENEWALS + 1} times in {RENEWALS_WITHIN_S:.0f} s ({said}): another process seems to "
-                "renew the same app's token; share one token through a callable"
-            )
-        self._token = None
+            return AuthError(f"the platform refuses the token ({said}): {cause}")
+        if self._is_fetching:  # a renewal under way may be what ended this token: the new one decides
+            self._renewal.end(now)
+            return None
+        if self._accepted < generation:
+            self._renewal.rest(now)
+            return AuthError(f"the platform refuses {self._unaccepted(said)} {cause}")
+        if not self._renewal.refused(now, random.random()):  # noqa: S311 -- jitter
+            times = f"{RENEWALS + 1} times in {WITHIN_S:.0f} s"
+            return AuthError(f"the token was taken away {times} ({said}); it seems that {cause}")
+        self._refused = self._token
         return None
+
+    def _unaccepted(self, said: str) -> str:
+        if self._accepted:
+            return f"a token just renewed ({said}); it seems that"
+        return f"a fresh token ({said}): either it belongs to another app or platform, or"
 
 
 def credentials_of(token: Token | None, app: AppCredentials | None) -> Token | AppCredentials:

@@ -35,12 +35,14 @@ class Meaning(Enum):
     UNANSWERED = auto()
 
 
+#: The token is wrong, and a new one may not be (PLATFORM.md, E).
+TOKEN_REFUSED: Final = "100200"  # noqa: S105 -- a code
 #: The documented codes (PLATFORM.md, E). Codes 500-599 are unanswered (I); any other code is a refusal.
 DOCUMENTED_CODES: Final[Mapping[str, Meaning]] = MappingProxyType(
     {
         "200": Meaning.ACCEPTED,
         "100100": Meaning.AUTH,
-        "100200": Meaning.AUTH,
+        TOKEN_REFUSED: Meaning.AUTH,
         "100300": Meaning.AUTH,
     }
 )

@@ -31,6 +31,10 @@ class Secret:
         """The text itself, for the one expression that sends it."""
         return self._text
 
+    def is_same_as(self, other: Secret) -> bool:
+        """Whether both are the same text."""
+        return self._text == other._text
+
     def __repr__(self) -> str:
         return "***"
 

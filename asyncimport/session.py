@@ -43,7 +43,7 @@ class SessionManager:
         self._transport = transport
         self._timeouts = policy.timeouts
         self.keeper = TokenKeeper(
-            self._source_of(token), clock, policy.retry, lambda generation: notify(TokenRenewed(generation=generation))
+            self._source_of(token), clock, lambda generation: notify(TokenRenewed(generation=generation))
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()

@@ -29,7 +29,7 @@ from attrs import evolve, frozen
 
 from asyncimport.attempt import MISCONFIGURED, Answer, Attempt, NoAnswer
 from asyncimport.codec import Envelope, decode_envelope, decode_object
-from asyncimport.policy import DispatchPolicy, Meaning
+from asyncimport.policy import TOKEN_REFUSED, DispatchPolicy, Meaning
 from asyncimport.redaction import shown
 
 #: Digits of a Retry-After that can be meant: 115 days. Longer ones are ignored, like every other malformed value.
@@ -112,7 +112,7 @@ def _answered(answer: Answer, policy: DispatchPolicy) -> Verdict:
     base = Verdict(happened=Happened.UNKNOWN, reason="untrusted_answer", detail=f"HTTP {answer.status}{to}")
     if envelope is not None:
         code = envelope.code if _CODE.fullmatch(envelope.code) else "?"
-        detail = f"HTTP {answer.status}, code {code}"
+        detail = f"{base.detail}, code {code}"
         base = evolve(base, code=code, message=envelope.msg, detail=detail)
     elsewhere = 300 <= answer.status < 400 or answer.status in _MISADDRESSED
     base = evolve(base, is_contact=envelope is not None and not elsewhere, is_misconfigured=elsewhere)
@@ -125,7 +125,8 @@ def _by_status(answer: Answer, envelope: Envelope | None, policy: DispatchPolicy
     if status == 429 or (status == 503 and retry_after(answer) is not None):
         return evolve(base, happened=Happened.THROTTLED, reason="throttled")
     if status == 401 or (status == 403 and envelope is not None):
-        return evolve(base, happened=Happened.AUTH, reason="auth", is_renewable=status == 401)
+        is_renewable = status == 401 or (envelope is not None and envelope.code == TOKEN_REFUSED)
+        return evolve(base, happened=Happened.AUTH, reason="auth", is_renewable=is_renewable)
     if status == 413:
         return evolve(base, happened=Happened.REFUSED, reason=TOO_LARGE)
     if status in _ACCEPTING and envelope is not None:

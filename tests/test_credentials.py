@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,7 +14,6 @@ from virtual import run_virtual
 from asyncimport.attempt import Answer, Attempt, Fault, NoAnswer
 from asyncimport.clock import SystemClock
 from asyncimport.credentials import (
-    RENEWALS,
     AppCredentials,
     AppToken,
     CalledToken,
@@ -23,28 +23,30 @@ from asyncimport.credentials import (
     TokenSource,
 )
 from asyncimport.errors import AuthError, ConfigError
-from asyncimport.policy import RetryPolicy
+from asyncimport.renewal import APART_S, LIFE_S, RENEWALS, REST_S
 from asyncimport.secret import Secret
 from asyncimport.verdict import Happened, Verdict
 
+NUMBERS = itertools.count()
 REFUSAL = Verdict(happened=Happened.AUTH, reason="auth", detail="HTTP 401", is_renewable=True)
 DENIAL = Verdict(happened=Happened.AUTH, reason="auth", detail="HTTP 403")
 
 
 def keeper_of(source: TokenSource, fetched: Callable[[int], None] = lambda _: None) -> TokenKeeper:
-    return TokenKeeper(source, SystemClock(), RetryPolicy(), fetched)
+    return TokenKeeper(source, SystemClock(), fetched)
 
 
 class Numbered:
     """A source of numbered tokens that takes a second for each."""
 
     is_renewable = True
+    cause = "another process renews it"
 
     def __init__(self) -> None:
         self.calls = 0
         self.is_down = False
 
-    async def fetch(self) -> Secret | NoAnswer:
+    async def fetch(self, _refused: Secret | None, /) -> Secret | NoAnswer:
         self.calls += 1
         number = self.calls
         await asyncio.sleep(1)
@@ -197,6 +199,168 @@ def test_a_fourth_renewal_within_five_minutes_names_the_cause(apart_s: float, en
     run_virtual(main())
 
 
+async def taken_away(keeper: TokenKeeper) -> None:
+    """A token that was accepted is refused."""
+    grant = await granted(keeper)
+    keeper.accepted(grant.generation)
+    assert keeper.refused(grant.generation, REFUSAL) is None
+
+
+def test_a_second_and_third_renewal_wait_a_moment_for_all_and_a_cancelled_wait_goes_on() -> None:
+    async def main() -> None:
+        source = Numbered()
+        keeper = keeper_of(source)
+        now, waits = asyncio.get_running_loop().time, list[float]()
+        for _ in range(RENEWALS):
+            await taken_away(keeper)
+            began = now()
+            first = asyncio.create_task(keeper.grant())
+            async with asyncio.TaskGroup() as tasks:
+                asked = [tasks.create_task(granted(keeper)) for _ in range(10)]
+                await asyncio.sleep(0.01)
+                first.cancel()
+            waits.append(now() - began)
+            assert len({task.result().generation for task in asked}) == 1
+        assert waits[0] == pytest.approx(1.01)  # at once: a second was lost with the one who was cancelled
+        assert max(waits) <= APART_S + 1.01
+        assert source.calls <= 1 + 2 * RENEWALS
+
+    run_virtual(main())
+
+
+def test_a_renewal_ahead_that_ends_the_old_token_is_not_held_against_it() -> None:
+    async def main() -> None:
+        source = Numbered()
+        keeper = keeper_of(source)
+        old = await granted(keeper)
+        await asyncio.sleep(LIFE_S * 0.9)
+        renewing = asyncio.create_task(granted(keeper))
+        await asyncio.sleep(0.5)
+        assert (await granted(keeper)).generation == 1
+        assert keeper.refused(old.generation, REFUSAL) is None  # though it had not been accepted yet
+        assert (await granted(keeper)).generation == (await renewing).generation == 2
+        assert source.calls == 2
+
+    run_virtual(main())
+
+
+def test_a_token_past_its_end_is_not_used_while_it_is_renewed_nor_when_there_is_no_other() -> None:
+    async def main() -> None:
+        source = Numbered()
+        keeper = keeper_of(source)
+        await granted(keeper)
+        await asyncio.sleep(LIFE_S + 1)
+        source.is_down = True
+        async with asyncio.TaskGroup() as tasks:
+            asked = [tasks.create_task(keeper.grant()) for _ in range(5)]
+        assert all(isinstance(task.result(), NoAnswer) for task in asked)
+
+    run_virtual(main())
+
+
+def test_a_fresh_token_that_was_refused_is_replaced_after_a_rest() -> None:
+    async def main() -> None:
+        source = Numbered()
+        keeper = keeper_of(source)
+        first = await granted(keeper)
+        assert keeper.refused(first.generation, REFUSAL) is not None
+        await asyncio.sleep(REST_S - 2)
+        assert (await granted(keeper)).generation == 1
+        await asyncio.sleep(3)
+        assert (await granted(keeper)).generation == 2
+
+    run_virtual(main())
+
+
+class Refusing(Numbered):
+    """A source whose credentials are refused."""
+
+    async def fetch(self, _refused: Secret | None, /) -> Secret | NoAnswer:
+        self.calls += 1
+        await asyncio.sleep(1)
+        raise AuthError("the platform refuses the app id and secret")
+
+
+def test_refused_credentials_are_asked_for_once_and_each_who_waits_gets_an_error_of_his_own() -> None:
+    async def main() -> None:
+        source = Refusing()
+        keeper = keeper_of(source)
+        async with asyncio.TaskGroup() as tasks:
+            asked = [tasks.create_task(failure_of(keeper)) for _ in range(8)]
+        assert source.calls == 1
+        assert len({id(task.result()) for task in asked}) == 8  # each run puts its report on its own
+        await asyncio.sleep(REST_S)
+        await failure_of(keeper)
+        assert source.calls == 2
+
+    run_virtual(main())
+
+
+async def failure_of(keeper: TokenKeeper) -> Any:
+    with canary.raises(AuthError, match="app id and secret") as refused:
+        await keeper.grant()
+    return refused.value
+
+
+@pytest.mark.parametrize(("repeats", "comes"), [(1, True), (4, True), (100, False)])
+def test_a_callable_that_returns_the_refused_token_again_is_given_time_to_learn_of_the_new_one(
+    repeats: int, comes: bool
+) -> None:
+    given = [f"{canary.TOKEN}-1"] * (1 + repeats) + [f"{canary.TOKEN}-2"]
+
+    async def provider() -> str:
+        return given.pop(0)
+
+    async def main() -> None:
+        keeper = keeper_of(CalledToken(provider, timeout_s=60))
+        await taken_away(keeper)
+        began = asyncio.get_running_loop().time()
+        if comes:
+            while isinstance(await keeper.grant(), NoAnswer):  # noqa: ASYNC110 -- virtual time
+                await asyncio.sleep(0.1)
+            assert (await granted(keeper)).generation == 2
+            return
+        with canary.raises(AuthError, match="must return the newest"):
+            while True:
+                await keeper.grant()
+                await asyncio.sleep(0.1)
+        assert 20 <= asyncio.get_running_loop().time() - began <= 60
+
+    run_virtual(main())
+
+
+async def an_answer(answer: Answer) -> Attempt:
+    return answer
+
+
+async def numbered() -> str:
+    return f"{canary.TOKEN}-{next(NUMBERS)}"
+
+
+@pytest.mark.parametrize("was_accepted", [False, True], ids=["the first token", "a later one"])
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (
+            AppToken(lambda: an_answer(envelope(data={"orgAccessToken": canary.TOKEN}))),
+            "share one token through a callable",
+        ),
+        (CalledToken(numbered, timeout_s=60), "the callable returns an old one"),
+    ],
+    ids=["app", "callable"],
+)
+async def test_a_fresh_token_that_is_refused_names_the_likely_cause(
+    source: TokenSource, told: str, was_accepted: bool
+) -> None:
+    keeper = keeper_of(source)
+    if was_accepted:
+        await taken_away(keeper)
+    grant = await granted(keeper)
+    error = keeper.refused(grant.generation, REFUSAL)
+    assert told in str(error)
+    assert ("another app or platform" in str(error)) is not was_accepted
+
+
 @pytest.mark.parametrize(
     ("attempt", "told"),
     [
@@ -216,7 +380,7 @@ async def test_a_token_call_that_gives_no_token_is_a_value_without_secrets(attem
     async def ask() -> Attempt:
         return attempt
 
-    fetched = await AppToken(ask).fetch()
+    fetched = await AppToken(ask).fetch(None)
     assert isinstance(fetched, NoAnswer)
     assert not fetched.sent
     assert told in fetched.detail
@@ -228,7 +392,7 @@ async def test_a_token_is_read_whatever_its_expire_says(expire: Any) -> None:
     async def ask() -> Attempt:
         return envelope(data={"orgAccessToken": canary.TOKEN, "orgRefreshToken": "r", "expire": expire})
 
-    fetched = await AppToken(ask).fetch()
+    fetched = await AppToken(ask).fetch(None)
     assert isinstance(fetched, Secret)
     assert fetched.reveal() == canary.TOKEN
 
@@ -239,7 +403,7 @@ async def test_refused_app_credentials_are_an_error_at_once(code: str) -> None:
         return envelope(code)
 
     with canary.raises(AuthError, match=code):
-        await AppToken(ask).fetch()
+        await AppToken(ask).fetch(None)
 
 
 class Broken(Exception):
@@ -265,7 +429,7 @@ async def slow() -> str:
 def test_a_token_callable_that_fails_is_a_value_without_its_words(
     provider: Callable[[], Awaitable[str]], told: str
 ) -> None:
-    fetched = run_virtual(CalledToken(provider, timeout_s=60).fetch())
+    fetched = run_virtual(CalledToken(provider, timeout_s=60).fetch(None))
     assert isinstance(fetched, NoAnswer)
     assert told in fetched.detail
     assert canary.leaks(repr(fetched)) == []

@@ -105,3 +105,8 @@ def test_s2_what_fits_in_no_header_is_refused_unseen(text: Any) -> None:
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=4096))
 def test_every_printable_token_is_kept_as_it_is(text: str) -> None:
     assert Secret(text, "token").reveal() == text
+
+
+def test_secrets_are_compared_without_being_shown() -> None:
+    assert secret().is_same_as(secret())
+    assert not secret().is_same_as(Secret("other", "token"))

@@ -163,10 +163,17 @@ def test_an_envelope_is_contact_and_a_wrong_address_is_named(
 
 @pytest.mark.parametrize(
     ("status", "body", "is_renewable"),
-    [(401, HTML, True), (401, OK, True), (200, envelope("100200"), True), (403, envelope("100200"), False)],
-    ids=["401", "401-envelope", "code", "403"],
+    [
+        (401, HTML, True),
+        (401, OK, True),
+        (200, envelope("100200"), True),
+        (403, envelope("100200"), True),
+        (403, envelope("100300"), False),
+        (403, envelope("40300"), False),
+    ],
+    ids=["401", "401-envelope", "code", "403-token", "403-authorisation", "403"],
 )
-def test_a_403_is_about_permission_and_no_new_token_heals_it(status: int, body: bytes, is_renewable: bool) -> None:
+def test_a_403_is_about_permission_unless_it_says_that_the_token_is_wrong(status: int, body: bytes, is_renewable: bool) -> None:
     assert judged(status, body).is_renewable == is_renewable
 
 

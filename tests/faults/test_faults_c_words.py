@@ -48,7 +48,7 @@ def is_fit_to_be_shown(ended: Ended, caplog: pytest.LogCaptureFixture) -> None:
     one_line([outcome.reason for outcome in ended.outcomes])
     one_line([text for text in caplog.messages if text[:1].isupper()], longest=700)
     one_line(str(ended.report).splitlines(), longest=300)
-    one_line([] if ended.failure is None else [str(ended.failure)], longest=400)
+    one_line([] if ended.failure is None else [str(ended.failure)], longest=600)
     assert "\x1b" not in caplog.text
 
 
