@@ -131,6 +131,7 @@ class TestCulprits:
         assert run.report.accepted == 9999
         assert run.requests <= 20 + 18 + 3
 
+    @pytest.mark.breakage("split: reject a refused batch whole")
     @pytest.mark.parametrize(
         "answer",
         [
@@ -180,6 +181,7 @@ class TestCulprits:
         assert (run.report.batches, run.report.attempts) == (1, run.requests)
         assert run.report.retries == run.requests - 1
 
+    @pytest.mark.breakage("codec: leave the middle record of a batch out of its halves")
     def test_h7_the_pieces_hold_every_record_of_the_batch_once_and_the_same_bytes_at_every_repeat(self) -> None:
         run = Run(100, first_then([REFUSED, LOST, OK, LOST], poisoned([33])), batch_size=100, width=1)
         assert run.of(Rejected) == [33]
@@ -243,6 +245,7 @@ class TestAPlatformThatRefusesEverything:
 
 
 class TestAServerThatBreaks:
+    @pytest.mark.breakage("split: never take a 500 for the batch's doing")
     def test_b7_over_one_record_leaves_it_unconfirmed_and_delivers_the_rest(self) -> None:
         run = Run(10_000, poisoned([4321], BROKEN))
         assert run.of(Unconfirmed) == [4321]
@@ -251,6 +254,7 @@ class TestAServerThatBreaks:
         assert unconfirmed.reason == "server_error"
         assert run.requests <= 20 + 2 + 18 + 2 + 3
 
+    @pytest.mark.breakage("split: look for nothing while nothing else is under way")
     @pytest.mark.parametrize("width", [1, 8])
     def test_b7_over_a_record_of_the_only_batch_is_found_out_too(self, width: int) -> None:
         run = Run(500, poisoned([250], BROKEN), width=width)
@@ -268,11 +272,13 @@ class TestAServerThatBreaks:
         assert max(gaps) < 1.0
         assert run.of(Unconfirmed) == [0]
 
+    @pytest.mark.breakage("ending: tell what went unanswered as unsent")
     def test_h2_that_applies_all_and_breaks_for_ever_leaves_everything_to_be_verified(self) -> None:
         run = Run(4, BROKEN, policy=DispatchPolicy(retry=RetryPolicy(base_s=0.1), first_contact_s=None, stall_s=60))
         assert run.report.accepted == 0
         assert run.of(Unconfirmed) == [0, 1, 2, 3]
 
+    @pytest.mark.breakage("retry: give up at the second attempt")
     def test_b9_at_random_in_a_third_of_all_attempts_completes_without_much_ado(self) -> None:
         chances = iter(range(10**6))
         run = Run(50_000, lambda _sent: BROKEN if next(chances) * 7919 % 10 < 3 else OK)
@@ -281,6 +287,7 @@ class TestAServerThatBreaks:
 
 
 class TestSize:
+    @pytest.mark.breakage("stages: learn nothing of sizes")
     def test_b13_a_batch_too_large_is_halved_until_it_fits_and_later_ones_are_cut_smaller(self) -> None:
         judge: Judge = lambda sent: TOO_LARGE if len(sent.body) > 12_000 else OK  # noqa: E731
         run = Run(20_000, judge, width=4)
@@ -291,6 +298,7 @@ class TestSize:
         assert run.report.batches > 60
         assert min(sorted(sizes)[1:]) > 3_000
 
+    @pytest.mark.breakage("split: reject a batch that is too large whole")
     def test_b13_one_record_too_large_is_rejected_alone(self) -> None:
         run = Run(1000, poisoned([10], TOO_LARGE))
         assert run.of(Rejected) == [10]
@@ -304,6 +312,7 @@ class TestSize:
 
 
 class TestAnOutage:
+    @pytest.mark.breakage("breaker: never open it")
     @pytest.mark.parametrize("answer", [REFUSED_CONNECTION, LOST, BROKEN, Answer(status=503, body=b"")])
     @pytest.mark.parametrize("width", [1, 8, 32])
     def test_a1_of_a_minute_costs_few_requests_and_everything_is_delivered_after_it(
@@ -323,6 +332,7 @@ class TestAnOutage:
         rounds = Counter(round((at - back[0]) / 0.1) for at in back)
         assert [rounds[n] for n in range(4)] == [1, 1, 2, 4]
 
+    @pytest.mark.breakage("course: count the attempts of an outage")
     def test_b8_for_good_stops_the_run_after_a_quarter_of_an_hour_and_gives_up_no_batch(self) -> None:
         run = Run(20_000, lambda sent: OK if sent.at < 1002 else BROKEN, delay_s=0.1, batch_size=100, width=1)
         assert isinstance(run.failure, UploadStalled)
@@ -335,3 +345,17 @@ class TestAnOutage:
         run = Run(5000, REFUSED_CONNECTION)
         assert run.failure is not None
         assert 15.0 <= run.report.elapsed_s < 15.5
+
+    @pytest.mark.breakage("limit: stay at one request after an outage")
+    def test_b6_in_bursts_is_followed_each_time_by_the_whole_width_within_ten_round_trips(self) -> None:
+        busy = Answer(status=503, body=b"")
+        judge: Judge = lambda sent: busy if (sent.at - 1000.0) % 20 >= 10 else OK  # noqa: E731
+        run = Run(200_000, judge, delay_s=0.1, batch_size=100)
+        assert run.report.accepted == 200_000
+        good = [sent.at for sent in run.transport.posts if judge(sent) is OK]
+        recoveries = [late for early, late in pairwise(good) if late - early > 5]
+        assert len(recoveries) >= 1
+        for moment in recoveries:
+            assert sum(moment + 0.95 <= at < moment + 1.05 for at in good) >= 0.8 * 8
+        wasted = run.requests - len(good)
+        assert wasted <= 15 * (len(recoveries) + 1)

@@ -173,7 +173,9 @@ def test_an_envelope_is_contact_and_a_wrong_address_is_named(
     ],
     ids=["401", "401-envelope", "code", "403-token", "403-authorisation", "403"],
 )
-def test_a_403_is_about_permission_unless_it_says_that_the_token_is_wrong(status: int, body: bytes, is_renewable: bool) -> None:
+def test_a_403_is_about_permission_unless_it_says_that_the_token_is_wrong(
+    status: int, body: bytes, is_renewable: bool
+) -> None:
     assert judged(status, body).is_renewable == is_renewable
 
 

@@ -67,7 +67,7 @@ def imported(transport: ScriptedTransport, count: int, **policy: Any) -> tuple[I
     return adds_up(run_virtual(main())), outcomes
 
 
-@pytest.mark.breakage("codec: fill the uuid anew for every attempt")
+@pytest.mark.breakage("course: change the bytes of a batch that waits")
 async def test_h1_a_half_applied_batch_is_sent_again_whole_with_the_same_keys_and_counted() -> None:
     phone = [Identity(identity_type="phone", identity_value=f"138{n:08}") for n in range(500)]
     source = [Event(identities=[one], event_key="c_buy") for one in phone]
@@ -84,7 +84,7 @@ async def test_h1_a_half_applied_batch_is_sent_again_whole_with_the_same_keys_an
 Answers = st.lists(st.sampled_from([OK, LOST, BROKEN, REFUSED_CONNECTION, REFUSED]), max_size=60)
 
 
-@pytest.mark.breakage("plan: leave a batch in the heap when it is made ready")
+@pytest.mark.breakage("plan: leave a batch twice among the ready ones")
 @settings(max_examples=60)
 @given(answers=Answers, width=st.integers(1, 6), count=st.integers(1, 120))
 def test_h3_no_record_is_ever_in_two_requests_at_the_same_time_or_in_two_outcomes(
@@ -109,7 +109,7 @@ def test_h3_no_record_is_ever_in_two_requests_at_the_same_time_or_in_two_outcome
     assert seen == Counter(range(count))
 
 
-@pytest.mark.breakage("transport: leave a request running that has timed out")
+@pytest.mark.breakage("retry: send an accepted batch again")
 async def test_h4_an_answer_that_comes_after_the_timeout_is_ignored_and_one_outcome_is_told() -> None:
     late = asyncio.Event()
 
@@ -134,7 +134,7 @@ async def _streamed(client: ImportClient, count: int) -> Any:
             yield outcome
 
 
-@pytest.mark.breakage("course: send an accepted batch again")
+@pytest.mark.breakage("retry: send an accepted batch again")
 def test_h5_the_first_answer_that_can_be_trusted_counts() -> None:
     script: list[Attempt] = [LOST, envelope(data=1), envelope(data=2)]
     report, outcomes = imported(ScriptedTransport(script=script), 20, max_in_flight=1)
@@ -156,7 +156,7 @@ def test_h5_a_repeated_batch_that_is_refused_is_refused() -> None:
     assert (report.rejected, report.accepted, report.possible_duplicates) == (2, 38, 10)
 
 
-@pytest.mark.breakage("journal: call a batch accepted when it is sent")
+@pytest.mark.breakage("recut: count nothing of what may have been sent")
 async def test_h6_a_crash_between_commit_and_acknowledgement_costs_one_copy_of_each_batch_in_flight(
     tmp_path: Path,
 ) -> None:
