@@ -192,8 +192,8 @@ class Course:
             self.notify(NoBatchId(batch=batch.number))
         self.end(batch, accepted(batch, trial.verdict))
 
-    def split(self, batch: Batch, reason: str, now: float) -> None:
-        """Let the records of a batch go on in two pieces."""
+    def split(self, batch: Batch, reason: str, now: float, *, is_sent: bool = True) -> None:
+        """Let the records of a batch go on in two pieces; of one that was sent, after its other half."""
         self.in_flight.discard(batch)
         batch.move(State.SPLIT)
         pieces = halved(batch, next(self._pairs))
@@ -201,7 +201,7 @@ class Course:
             if piece.is_poisoned and piece.count > 1:
                 piece.broken_at = now  # what is accepted from now on tells whether it is this half
         self.notify(BatchSplit(batch=batch.number, records=batch.count, reason=reason))
-        self.plan.insert(pieces, batch.pair)
+        self.plan.insert(pieces, batch.pair if is_sent else 0)
         if self.is_stopped:
             self.give_back_waiting()
         else:

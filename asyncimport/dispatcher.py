@@ -230,7 +230,7 @@ class Dispatcher:
         """One attempt and what follows from it. In here the batch holds a place in the lane."""
         course, started_at = self._course, self.clock.now()
         if batch.count > 1 and course.refusals.is_too_large(len(batch.body)):
-            course.split(batch, TOO_LARGE, started_at)
+            course.split(batch, TOO_LARGE, started_at, is_sent=False)
             return
         course.start(batch)
         is_probe = self.lane.start(started_at)

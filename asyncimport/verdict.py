@@ -25,7 +25,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from asyncimport.attempt import MISCONFIGURED, Answer, Attempt, NoAnswer
 from asyncimport.codec import Envelope, decode_envelope, decode_object
@@ -72,7 +72,7 @@ class Verdict:
     detail: str = ""
     code: str | None = None
     #: The platform's words as they came: to be shown only through `redaction.shown`.
-    message: str = ""
+    message: str = field(default="", repr=False)
     batch_id: int | None = None
     retry_after_s: float | None = None
     #: The documented envelope came back, and not from a redirect or a path that is not there: this is the platform.
