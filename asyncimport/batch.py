@@ -132,14 +132,14 @@ class Batch:
     server_faults: int = 0
     broken_at: float = float("inf")
     is_poisoned: bool = False
-    #: Refusals of this record alone, the moment of the last one, and that of the first refusal of anything that held it.
+    #: Refusals of this record alone, the moment of the last one, and that of the refusal of the piece that it was split from.
     refusals_alone: int = 0
     refused_at: float = 0.0
     suspected_at: float = float("inf")
     #: Whether nothing is left that could be accepted before it is tried again.
     is_last_try: bool = False
-    #: Whether it is the only record of the run that is not settled then.
-    is_last_left: bool = False
+    #: Whether so few records are left then that it is they, and not the platform.
+    is_one_of_few: bool = False
     #: Whether the run's stop settled it: a resumed run sends it.
     is_given_back: bool = False
     #: The last thing that went wrong, in words without data.

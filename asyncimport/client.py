@@ -286,8 +286,11 @@ class ImportClient:
 
         Cancellation: the connections may be left open.
         """
-        for stream in list(self._streams):
-            await stream.abort(StateError("the client was closed while this import was running"))
+        streams = list(self._streams)
+        for stream in streams:
+            stream.break_off(StateError("the client was closed while this import was running"))
+        for stream in streams:
+            await stream.ended()
         await self._session.aclose()
 
     async def __aenter__(self) -> Self:

@@ -236,8 +236,9 @@ class Dispatcher:
         is_probe = self.lane.start(started_at)
         try:
             grant = await self.session.grant()
-            if not (self.journal is None or await self.journal.start(batch)):
-                course.wait(batch, started_at)  # the journal has failed, which stops the run
+            is_written = self.journal is None or await self.journal.start(batch)
+            if course.is_stopped or not is_written:  # while it waited for the token, or for a journal that has failed
+                course.wait(batch, started_at)
                 return
             attempt = grant if isinstance(grant, NoAnswer) else await self._attempt(batch, grant)
         except AuthError as error:

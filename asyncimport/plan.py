@@ -14,7 +14,7 @@ from itertools import count
 from attrs import define, field
 
 from asyncimport.batch import Batch, State
-from asyncimport.split import LAST_TRY_S, Refusals
+from asyncimport.split import HOPELESS_SINGLES, LAST_TRY_S, Refusals
 
 
 @define
@@ -111,19 +111,21 @@ class Plan:
         moment = max(batch.refused_at for batch in untried) + LAST_TRY_S
         if now < moment:
             return moment
-        is_last_left = len(self._held) == 1
+        is_one_of_few = sum(not self.refusals.is_vouched_for(batch) for batch in self._held) < HOPELESS_SINGLES
         self._held = [batch for batch in self._held if batch.is_last_try]
         for batch in sorted(untried, key=self.refusals.is_vouched_for, reverse=True):
-            batch.is_last_try, batch.is_last_left = True, is_last_left
+            batch.is_last_try, batch.is_one_of_few = True, is_one_of_few
             self.make_ready(batch)
         return now
 
     def ask_another(self) -> bool:
         """Let a batch go first that was never sent, to be sure that it is not the records; False when there is none."""
-        if self.refusals.asked_another or not self._ready or self._ready[-1].whole.attempts:
+        fresh = next((batch for batch in self._ready if not batch.whole.attempts), None)
+        if self.refusals.asked_another or fresh is None:
             return False
         self.refusals.asked_another = True
-        self._ready.rotate(1)
+        self._ready.remove(fresh)
+        self._ready.appendleft(fresh)
         return True
 
     def pop(self) -> Batch:

@@ -12,8 +12,9 @@ one, with a thousand requests a batch. So a refusal is believed only against a w
 - A single record is rejected when it was refused alone twice, and something else, sent after the first refusal, was
   accepted before the second: at that time the platform was taking records, and not this one.
 - At the end of a source there may be nothing left to be a witness. Then a record is tried a last time after two seconds, and
-  what counts is whether anything was accepted since the first refusal of a batch that held it. Of one that is the very last
-  it is enough that the run was accepted anything: one bad row is more likely than a permission withdrawn just there.
+  what counts is whether anything was accepted since the refusal of the piece that it was split from. Where only one or two
+  are left without that, it is enough that the run was accepted anything: two bad rows at the end of a file are more
+  likely than a permission withdrawn just there. Three and more are the platform's doing, here as in the next rule.
 - After a refusal, and until something is accepted again, the run is in doubt: one request at a time, and what was split last
   goes first, both halves before their parts. Beyond eight refusals in a row they are paced, so that a platform that is
   itself again after some seconds has refused nobody for good.
@@ -125,11 +126,12 @@ class Refusals:
         """Book a refused body, and say what follows for it."""
         self.in_a_row += 1
         self.not_before = now + _pace_s(self.in_a_row)
-        batch.suspected_at = min(batch.suspected_at, now)
         if is_too_large:
             self._note_too_large(len(batch.body))
         if batch.count > 1:
+            batch.suspected_at = now
             return Split()
+        batch.suspected_at = min(batch.suspected_at, now)
         self.singles += 1
         is_proven = self._has_accepted if is_too_large else self._has_witness(batch)
         batch.refusals_alone += 1
@@ -144,12 +146,12 @@ class Refusals:
         """Whether the refusal of a single record is the second one, and the platform took something else in between."""
         if not batch.refusals_alone:
             return False
-        if batch.is_last_left:
+        if batch.is_one_of_few:
             return self._has_accepted
         return self.witness_at >= (batch.suspected_at if batch.is_last_try else batch.refused_at)
 
     def is_vouched_for(self, batch: Batch) -> bool:
-        """Whether anything was accepted since the first refusal of what held it."""
+        """Whether anything was accepted since the refusal of the piece that a single record was split from."""
         return self.witness_at >= batch.suspected_at
 
     def _note_too_large(self, size: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -218,12 +219,21 @@ class OutcomeStream:
         disk_until = min(now + PATIENCE_S, self._end_by - LEAST_S) if is_hurried else None
         patience_s = max(0.0, min(ABANDON_AFTER_S, self._end_by - _FOR_DISK_S - now))
         try:
-            waited_s = await parts.stages.reader.aclose(patience_s)
+            waited_s = await self._close_source(parts, patience_s)
             if waited_s is not None:
                 self._is_source_left = True
                 parts.notify(SourceAbandoned(waited_s=waited_s))
         finally:
             await self._close_books(parts, disk_until)
+
+    @staticmethod
+    async def _close_source(parts: Parts, patience_s: float) -> float | None:
+        """Let the source clean up, whatever is cancelled meanwhile: it has not much time."""
+        closing = asyncio.create_task(parts.stages.reader.aclose(patience_s), name="asyncimport-closing")
+        while not closing.done():
+            with suppress(asyncio.CancelledError):  # of the run's own task, which is ending
+                await asyncio.wait({closing})
+        return closing.result()
 
     async def _close_books(self, parts: Parts, until: float | None) -> None:
         """Settle whatever is left, have it on the disk, and fix the report, whatever is cancelled meanwhile."""
@@ -334,32 +344,38 @@ class OutcomeStream:
         if error is None:
             self._raise_failure()
 
-    async def abort(self, failure: Exception) -> None:
-        """End the run now, without draining: the client is closing."""
+    def break_off(self, failure: Exception) -> None:
+        """Cut the run off now, without draining: the client is closing. `ended` waits for its end."""
         self._failure = self._failure or failure
-        await self._finish(abort=True)
+        self._cut_off()
+
+    async def ended(self) -> None:
+        """Return when nothing of the run is left. Cancelling this wait cuts off what is in flight, and the wait goes on."""
+        await self._finish(abort=False)
+
+    def _cut_off(self) -> None:
+        if self._task is not None and not self._is_cut_off:
+            self._is_cut_off = True
+            self._task.cancel()
 
     async def _finish(self, *, abort: bool) -> None:
         """Wait for the run's task to end. Cancelling this wait cuts off what is in flight, and the wait goes on."""
-        task = self._task
         cancelled: asyncio.CancelledError | None = None
-        if task is None:
-            return
-        self._is_cut_off |= abort
         if abort:
-            task.cancel()
-        while not task.done():
-            try:
-                await asyncio.wait({task})
-            except asyncio.CancelledError as error:
-                if not abort and cancelled is None:
-                    self._is_cut_off = True
-                    task.cancel()
-                cancelled = error
-        if self._final is None and self._parts is not None:  # cancelled before its first step
-            await self._wind_up(self._running())
-        if not task.cancelled() and task.exception() is not None:
-            self._failure = self._failure or _as_failure(task.exception())
+            self._cut_off()
+        while (task := self._task) is not None:
+            while not task.done():
+                try:
+                    await asyncio.wait({task})
+                except asyncio.CancelledError as error:
+                    self._cut_off()
+                    cancelled = error
+            if not task.cancelled() and task.exception() is not None:
+                self._failure = self._failure or _as_failure(task.exception())
+            if self._final is not None:
+                break
+            if task is self._task:  # cancelled before its first step
+                self._task = asyncio.create_task(self._wind_up(self._running()), name="asyncimport-run")
         if cancelled is not None:
             raise cancelled
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from asyncimport.batch import Batch, Positions, State
 from asyncimport.plan import Plan
 from asyncimport.split import Refusals
@@ -111,18 +113,22 @@ def test_last_tries_are_made_once_two_seconds_later_what_is_vouched_for_first() 
     assert plan.last_tries(11.5) == 13.0
     assert plan.last_tries(13.0) == 13.0
     tried = [plan.pop(), plan.pop()]
-    assert [(one.number, one.is_last_try, one.is_last_left) for one in tried] == [(2, True, False), (1, True, False)]
+    assert [(one.number, one.is_last_try) for one in tried] == [(2, True), (1, True)]
     for one in tried:
         one.state = State.WAITING
         plan.hold(one)
     assert plan.last_tries(20.0) is None
 
 
-def test_a_record_that_is_left_alone_is_the_last() -> None:
+@pytest.mark.parametrize(("count", "vouched", "are_few"), [(1, 0, True), (2, 0, True), (3, 0, False), (9, 7, True)])
+def test_one_or_two_that_nothing_vouches_for_are_few(count: int, vouched: int, are_few: bool) -> None:
     plan = new_plan()
-    one = held(plan, 1, 10.0)
+    left = [held(plan, number, 10.0) for number in range(count)]
+    for one in left[:vouched]:
+        one.suspected_at = 5.0
+    plan.refusals.accepted(10, 6.0, 7.0)
     plan.last_tries(12.0)
-    assert one.is_last_left
+    assert {one.is_one_of_few for one in left} == {are_few}
 
 
 def test_another_batch_is_asked_about_once_and_only_one_that_was_never_sent() -> None:

@@ -65,13 +65,13 @@ class TestARefusal:
         if has_accepted:
             refusals.accepted(100, started_at=1.0, now=2.0)
         refused(refusals, one, 12.0)
-        one.is_last_try = one.is_last_left = True
+        one.is_last_try = one.is_one_of_few = True
         assert refused(refusals, one, 14.0) == step
 
     def test_is_not_final_at_the_first_time_however_last_the_record_is(self) -> None:
         refusals, one = Refusals(), batch_of(1)
         refusals.accepted(100, started_at=1.0, now=2.0)
-        one.is_last_try = one.is_last_left = True
+        one.is_last_try = one.is_one_of_few = True
         assert refused(refusals, one, 14.0) == Hold()
 
     def test_remembers_when_a_record_was_first_suspected(self) -> None:

@@ -395,7 +395,7 @@ def test_pauses_are_told_and_a_refused_app_is_an_auth_error() -> None:
         script = [Answer(status=429, body=b"", retry_after="2")]
         async with client_of(ScriptedTransport(script=script), observer=heard.append) as client:
             await client.run(USERS, people(10), CONFIG)
-        denied = envelope("100200", status=403)
+        denied = envelope("100300", status=403)
         async with client_of(ScriptedTransport(otherwise=denied)) as client:
             with canary.raises(AuthError, match="permissions"):
                 await client.run(USERS, people(10), CONFIG)
