@@ -27,9 +27,9 @@ test-all:
 	  else echo "== python$$v is not installed: skipped"; fi; \
 	done
 
-# Hours: 200 kills at random moments, and one at every system call.
+# Hours: 200 kills at random moments, one at every system call, and 10,000 simulated runs.
 soak: $(READY)
-	ASYNCIMPORT_SOAK=1 $(BIN)/python -m pytest tests/crash $(PYTEST_ARGS)
+	ASYNCIMPORT_SOAK=1 $(BIN)/python -m pytest tests/crash tests/simulation $(PYTEST_ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

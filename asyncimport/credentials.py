@@ -260,7 +260,7 @@ class TokenKeeper:
         if self._is_fetching:  # a renewal under way may be what ended this token: the new one decides
             self._renewal.end(now)
             return None
-        if self._accepted < generation:
+        if self._accepted < generation and self._renewal.is_fresh(now):
             self._renewal.rest(now)
             return AuthError(f"the platform refuses {self._unaccepted(said)} {cause}")
         if not self._renewal.refused(now, random.random()):  # noqa: S311 -- jitter

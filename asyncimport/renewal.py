@@ -37,8 +37,9 @@ _MAX_STEPS: Final = 16
 class Renewal:
     """The moments of a client's token on one monotonic clock. A `share` is a random number from 0 to 1."""
 
-    #: The number of the token: how many were received.
+    #: The number of the token: how many were received, and when the last one was.
     generation: int = 0
+    received_at: float = -inf
     renew_at: float = -inf
     ends_at: float = -inf
     #: No token call before this moment.
@@ -52,6 +53,7 @@ class Renewal:
         if self.generation:
             self._renewed.append(now)
         self.generation += 1
+        self.received_at = now
         self.renew_at = now + LIFE_S * (AHEAD + _either_way(share, AHEAD_SPREAD))
         self.ends_at = now + LIFE_S
         self.not_before, self.failures = -inf, 0
@@ -75,6 +77,10 @@ class Renewal:
         if recent:
             self.not_before = max(self.not_before, now + share * APART_S)
         return True
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether the token was received so lately that its refusal cannot be about what happened since."""
+        return now - self.received_at < REST_S
 
     def end(self, now: float) -> None:
         """The token is good for nothing any more."""

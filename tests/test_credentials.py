@@ -170,6 +170,19 @@ def test_a_fresh_token_that_was_never_accepted_is_not_renewed() -> None:
     run_virtual(main())
 
 
+def test_a_token_had_before_an_outage_and_refused_after_it_is_renewed_though_nothing_was_ever_answered_with_it() -> (
+    None
+):
+    async def main() -> None:
+        keeper = keeper_of(Numbered())
+        grant = await granted(keeper)
+        await asyncio.sleep(REST_S)
+        assert keeper.refused(grant.generation, REFUSAL) is None
+        assert (await granted(keeper)).generation == 2
+
+    run_virtual(main())
+
+
 def test_a_denial_of_permission_is_not_renewed() -> None:
     async def main() -> None:
         keeper = keeper_of(Numbered())

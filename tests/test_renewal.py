@@ -87,3 +87,10 @@ def test_a_token_that_rests_is_replaced_as_soon_as_the_limits_allow(earlier: lis
     renewal.rest(NOW + 5)
     assert renewal.renew_at == at
     assert len(earlier) <= RENEWALS
+
+
+def test_a_token_is_fresh_for_half_a_minute() -> None:
+    renewal = Renewal()
+    assert not renewal.is_fresh(100.0)
+    renewal.received(100.0, 0.5)
+    assert [renewal.is_fresh(now) for now in (100.0, 129.9, 130.0)] == [True, True, False]
