@@ -6,9 +6,11 @@
 | OPEN    | CLOSED             | nothing: it had started before             | waits; after the pause it is PROBING |
 | PROBING | CLOSED             | of the probe: OPEN, the pause doubled      | waits for what becomes of the probe  |
 
+An answer is one that accepts or refuses; one that throttles, or is about the token, ends a probe too, but no row of
+failures: the gateway in front of a platform that is away may give it.
+
 The pause is 1 s, doubled up to 30 s, give or take a quarter, so that clients which lost the platform together do not all
-come back together. What an answer is, and what a failure, is decided by the dispatcher: being refused or throttled is an
-answer, and what fails for reasons of its own (a token that cannot be had, a batch that the platform breaks on) is neither.
+come back together. What fails for reasons of its own (a token that cannot be had, a batch that the platform breaks on) is no failure.
 """
 
 from __future__ import annotations

@@ -30,6 +30,8 @@ class Contact:
 
     host: str
     is_made: bool = False
+    #: Whether this machine had nothing left for the last attempt, which says nothing of the address.
+    is_short: bool = False
     first_tried_at: float | None = None
     #: When attempts began to fail, after the last settled batch; None while nothing fails.
     failing_since: float | None = None
@@ -45,13 +47,14 @@ class Contact:
 
     def patience_s(self, now: float, policy: DispatchPolicy) -> float | None:
         """How long a first contact is still waited for; None when it was made, or is waited for without end."""
-        if self.is_made or policy.first_contact_s is None or self.first_tried_at is None:
+        if self.is_made or self.is_short or policy.first_contact_s is None or self.first_tried_at is None:
             return None
         return max(0.0, self.first_tried_at + policy.first_contact_s - now)
 
     def judge(self, verdict: Verdict, now: float, policy: DispatchPolicy) -> AsyncImportError | None:
         """Book a verdict; return the reason to give up, if there is one."""
         self.is_made |= verdict.is_contact
+        self.is_short = verdict.reason == _SHORTAGE
         if verdict.happened in (Happened.ACCEPTED, Happened.REFUSED):  # both settle a batch
             self.failing_since = None
             return None
@@ -69,7 +72,7 @@ class Contact:
         return None
 
     def _before_contact(self, verdict: Verdict, now: float, patience_s: float | None) -> ConfigError | None:
-        if verdict.reason == _SHORTAGE:
+        if self.is_short:
             return None
         tried_s = now - (self.first_tried_at if self.first_tried_at is not None else now)
         if not verdict.is_misconfigured and (patience_s is None or tried_s < patience_s):

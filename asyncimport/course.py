@@ -26,7 +26,7 @@ from asyncimport.plan import Plan
 from asyncimport.policy import DispatchPolicy, OnUnknown
 from asyncimport.redaction import shown
 from asyncimport.resources import Resource
-from asyncimport.retry import Accept, GiveUp, Judgement, Renew, Step, Wait, count_attempt, decide
+from asyncimport.retry import Accept, GiveUp, Judgement, Renew, Step, Wait, count_attempt, decide, is_free
 from asyncimport.session import SessionManager
 from asyncimport.split import Hold, Refusals, Reject, Split
 from asyncimport.verdict import Happened, Verdict
@@ -91,6 +91,11 @@ class Course:
         """Whether every batch is settled."""
         return self.plan.is_empty and not self.in_flight
 
+    @property
+    def lacks_witness(self) -> bool:
+        """Whether only single records are left that were refused: a further batch must come, or they are tried a last time."""
+        return self.plan.has_only_held and not self.in_flight
+
     def start(self, batch: Batch) -> None:
         """Book a batch that goes out."""
         batch.move(State.IN_FLIGHT)
@@ -100,10 +105,12 @@ class Course:
         """Book an attempt everywhere it counts, and carry out what is decided."""
         batch, verdict = trial.batch, trial.verdict
         message = trial.message
-        free = count_attempt(batch, verdict, trial.ended_at, is_outage=not self.lane.breaker.is_closed)
         failure = self.lane.contact.judge(verdict, trial.ended_at, self.policy)
+        free = is_free(batch, verdict)
         self._tell_lane(trial, free=free)
-        step = decide(batch, verdict, self._judgement(trial.ended_at), free=free)
+        # The failure that opens the breaker is the outage's too, so a batch that is alone is not given up with it.
+        count_attempt(batch, verdict, trial.ended_at, free=free, is_outage=not self.lane.breaker.is_closed)
+        step = decide(batch, verdict, self._judgement(trial), free=free)
         failure = self._tell_keeper(trial, step) or self._close_gate(trial, message) or failure
         self._carry_out(trial, step, message)
         if verdict.happened is Happened.REFUSED:
@@ -114,12 +121,13 @@ class Course:
         if failure is not None:
             self.fail(failure)
 
-    def _judgement(self, now: float) -> Judgement:
+    def _judgement(self, trial: Trial) -> Judgement:
         return Judgement(
             retry=self.policy.retry,
             on_unknown=self.on_unknown,
             refusals=self.refusals,
-            now=now,
+            started_at=trial.started_at,
+            ended_at=trial.ended_at,
             is_alone=self.window.batches == 1,
         )
 
@@ -172,6 +180,7 @@ class Course:
                 self.split(batch, trial.verdict.reason, now)
             case Hold():
                 self._set_aside(batch, lambda: self.plan.hold(batch))
+                self.room.ring()  # a further batch may be a witness
             case Renew():
                 self.wait(batch, now)
             case Wait(delay_s=delay_s):
@@ -183,10 +192,10 @@ class Course:
     def _accept(self, trial: Trial) -> None:
         batch = trial.batch
         self.lane.gate.accepted()
-        was_in_doubt = self.refusals.is_in_doubt
+        was_bounded = self.refusals.most_in_flight < float("inf")
         self.refusals.accepted(len(batch.body), trial.started_at, trial.ended_at)
         freed = self.plan.accepted()
-        self.work.ring(None if was_in_doubt else freed)
+        self.work.ring(None if was_bounded else freed)
         if self.resource.has_batch_id and trial.verdict.batch_id is None and not self._missed_id:
             self._missed_id = True  # told once (FAULTS.md C8, C9)
             self.notify(NoBatchId(batch=batch.number))

@@ -28,6 +28,7 @@ from asyncimport.outcome import BatchOutcome, Rejected, Tally
 from asyncimport.policy import DispatchPolicy, OnUnknown
 from asyncimport.resources import Resource
 from asyncimport.session import SessionManager
+from asyncimport.split import Refusals
 from asyncimport.verdict import TOO_LARGE, judge
 from asyncimport.window import Window
 
@@ -75,6 +76,7 @@ class Dispatcher:
             fail=self.fail,
             work=self._work,
             room=self._room,
+            refusals=Refusals(has_accepted=self.tally.accepted > 0),
         )
 
     async def submit(self, pieces: Iterator[Batch | Rejected]) -> None:
@@ -86,7 +88,7 @@ class Dispatcher:
         for piece in pieces:
             size = len(piece.body) if isinstance(piece, Batch) else 0
             try:
-                while not self._course.is_stopped and not self.window.has_room(size):
+                while not (self._course.is_stopped or self.window.has_room(size) or self._course.lacks_witness):
                     await self._room.wait()
             except asyncio.CancelledError:
                 self.stop()
@@ -196,10 +198,10 @@ class Dispatcher:
 
     def _next(self, now: float, place: Place) -> Batch | float | None:
         """The batch to send now, or when to look again, or None: wait for a change."""
-        plan = self._course.plan
+        course, plan, refusals = self._course, self._course.plan, self._course.refusals
         plan.look(now)
         if not plan.has_ready:
-            return self._last_tries(now) if self._is_stuck() else plan.due_at
+            return self._last_tries(now) if self._is_closed and course.lacks_witness else plan.due_at
         pause_s = self.lane.gate.opens_at - now
         if pause_s > MAX_PAUSE_S:
             self.fail(stalled(pause_s))
@@ -207,17 +209,11 @@ class Dispatcher:
         opens_at = self.lane.opens_at(now, place, self.policy)
         if opens_at is None or opens_at > now:
             return opens_at
-        if self._course.refusals.is_in_doubt:
-            if self._course.in_flight:
-                return None
-            if now < self._course.refusals.not_before:
-                return self._course.refusals.not_before
+        if len(course.in_flight) >= refusals.most_in_flight:
+            return None
+        if now < refusals.not_before:
+            return refusals.not_before
         return plan.pop() if self.lane.limit.has_room() else None
-
-    def _is_stuck(self) -> bool:
-        """Whether only single records are left that were refused, and nothing can come that would be a witness."""
-        is_last = self._is_closed or self.window.is_full
-        return is_last and self._course.plan.has_only_held and not self._course.in_flight
 
     def _last_tries(self, now: float) -> float | None:
         moment = self._course.plan.last_tries(now)

@@ -28,7 +28,7 @@ class RunStarted:
 
 @frozen(kw_only=True)
 class AttemptFailed:
-    """A request was not accepted. `retry_in_s` is None when its batch is settled by it."""
+    """A request was not accepted. `retry_in_s` is at the earliest, and None when its batch is settled by it."""
 
     batch: int
     attempt: int

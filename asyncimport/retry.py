@@ -42,12 +42,13 @@ class Accept:
 Step = Accept | Wait | Renew | Split | Hold | Reject | GiveUp
 
 
-def count_attempt(batch: Batch, verdict: Verdict, now: float, *, is_outage: bool = False) -> bool:
-    """Book an attempt on its batch; True when it is the free one (a stale connection, once a batch).
+def is_free(batch: Batch, verdict: Verdict) -> bool:
+    """Whether an attempt counts for nothing: over a stale connection, once a batch."""
+    return verdict.is_stale and not batch.free_retry_used
 
-    Attempts of an outage are not counted: no batch is given up because the platform is away.
-    """
-    free = verdict.is_stale and not batch.free_retry_used
+
+def count_attempt(batch: Batch, verdict: Verdict, now: float, *, free: bool, is_outage: bool = False) -> None:
+    """Book an attempt on its batch. Those of an outage are not counted: no batch is given up because the platform is away."""
     batch.last_fault = verdict.reason
     match verdict.happened:
         case Happened.UNKNOWN:
@@ -63,7 +64,6 @@ def count_attempt(batch: Batch, verdict: Verdict, now: float, *, is_outage: bool
         case _:
             batch.not_sent = 0
     batch.free_retry_used |= free
-    return free
 
 
 @frozen(kw_only=True)
@@ -73,7 +73,9 @@ class Judgement:
     retry: RetryPolicy
     on_unknown: OnUnknown
     refusals: Refusals
-    now: float
+    #: When the attempt began and ended.
+    started_at: float
+    ended_at: float
     #: Whether nothing else of the run is under way.
     is_alone: bool
 
@@ -84,7 +86,7 @@ def decide(batch: Batch, verdict: Verdict, by: Judgement, *, free: bool) -> Step
         case Happened.ACCEPTED:
             return Accept()
         case Happened.REFUSED:
-            return by.refusals.refused(batch, by.now, is_too_large=verdict.reason == TOO_LARGE)
+            return by.refusals.refused(batch, by.started_at, by.ended_at, is_too_large=verdict.reason == TOO_LARGE)
         case Happened.AUTH:
             return Renew()
         case Happened.THROTTLED:
@@ -93,7 +95,7 @@ def decide(batch: Batch, verdict: Verdict, by: Judgement, *, free: bool) -> Step
             return Wait(delay_s=jittered_s(batch.not_sent, by.retry))
         case Happened.UNKNOWN if by.on_unknown == "park":
             return GiveUp()
-        case Happened.UNKNOWN if by.refusals.breaks(batch, is_alone=by.is_alone):
+        case Happened.UNKNOWN if verdict.is_server_broken and by.refusals.breaks(batch, is_alone=by.is_alone):
             return Split() if batch.count > 1 else GiveUp()
         case Happened.UNKNOWN if batch.counted >= by.retry.max_attempts:
             return GiveUp()

@@ -16,10 +16,11 @@ one, with a thousand requests a batch. So a refusal is believed only against a w
   are left without that, it is enough that the run was accepted anything: two bad rows at the end of a file are more
   likely than a permission withdrawn just there. Three and more are the platform's doing, here as in the next rule.
 - After a refusal, and until something is accepted again, the run is in doubt: one request at a time, and what was split last
-  goes first, both halves before their parts. Beyond eight refusals in a row they are paced, so that a platform that is
-  itself again after some seconds has refused nobody for good.
+  goes first, both halves before their parts. Beyond eight refusals in a row they are paced, five seconds in all, so that a
+  platform that comes to itself meanwhile has refused nobody for good. Until anything was accepted at all, eight go at most.
 - Twenty refusals in a row, three of them of single records, and a last question about a batch that was never asked about,
-  where there is one: the run ends with `PlatformRefused`. So it does when the end leaves only records without a witness.
+  where there is one: the run ends with `PlatformRefused`. What was under way together is one refusal in this row, since it
+  is one moment of the platform. The run ends so too when its end leaves more than two records without a witness.
 
 | answer                          | of several records    | of one record                                          |
 |---------------------------------|-----------------------|--------------------------------------------------------|
@@ -32,7 +33,8 @@ one, with a thousand requests a batch. So a refusal is believed only against a w
 A 500 is the batch's doing when something that was sent after the server first broke on it was accepted: the server works, and
 not for this one. Else the platform is away, which is the breaker's business. With nothing else under way there is no telling,
 and the way down to one record is tried once. Such a record ends unconfirmed: the server broke, and may have taken it.
-A 413 blames nobody. The sizes that passed and that did not are remembered, so that later batches are cut smaller.
+A 413 blames nobody, unless a body as large was taken before: then it is a refusal like any other. The sizes that passed and
+that did not are remembered, so that later batches are cut smaller; after two hundred of them a larger one is tried again.
 """
 
 from __future__ import annotations
@@ -50,7 +52,11 @@ HOPELESS_SINGLES: Final = 3
 FAULTS: Final = 3
 #: Splits of a batch that a server breaks on while nothing vouches for the server: enough for one way down to one record.
 BLIND_SPLITS: Final = 12
-#: Refusals in a row that are answered at once, and the wait after each further one: six seconds up to the twentieth.
+#: Requests at the same time until anything was accepted.
+FIRST_WIDTH: Final = 8
+#: Accepted bodies near the size that fits, after which a larger one is tried.
+TRIED_AFTER: Final = 200
+#: Refusals in a row that are answered at once, and the wait after each further one: five seconds up to the twentieth.
 _UNPACED: Final = 8
 _PACE_S: Final = 0.1
 _PACE_CAP_S: Final = 0.5
@@ -77,26 +83,37 @@ class Reject:
 class Refusals:
     """What one run knows of refusals."""
 
-    #: Refusals since something was accepted, and those of single records among them.
+    #: Whether the platform has ever taken anything of the run, in an earlier process or in this one.
+    has_accepted: bool = False
+    #: Refusals since something was accepted, and those of single records among them; what was under way together counts once.
     in_a_row: int = 0
     singles: int = 0
+    #: When the last of them was answered.
+    refused_at: float = float("-inf")
     #: Whether a batch that was never asked about was tried since, to be sure.
     asked_another: bool = False
-    #: When something was last accepted, and the latest start of an attempt that was.
-    accepted_at: float = float("-inf")
+    #: The latest start of an attempt that was accepted.
     witness_at: float = float("-inf")
     #: When the next attempt may start while in doubt.
     not_before: float = 0.0
     #: Splits for a broken server since something was accepted.
     blind_splits: int = 0
-    #: The smallest body that was too large, and the largest that was taken below it.
+    #: The smallest body that was too large, the largest that was taken, and how many near the size that fits were.
     too_large: int | None = None
     passed: int = 0
+    near_it: int = 0
 
     @property
     def is_in_doubt(self) -> bool:
         """Whether one request goes at a time."""
         return self.in_a_row > 0
+
+    @property
+    def most_in_flight(self) -> float:
+        """Requests of the run at the same time."""
+        if self.is_in_doubt:
+            return 1
+        return float("inf") if self.has_accepted else FIRST_WIDTH
 
     @property
     def is_hopeless(self) -> bool:
@@ -109,45 +126,52 @@ class Refusals:
         return None if self.too_large is None else max(self.passed, self.too_large // 2)
 
     def is_too_large(self, size: int) -> bool:
-        """Whether a body of this size was refused for it."""
+        """Whether a body of this size was refused for it, and none as large was taken."""
         return self.too_large is not None and size >= self.too_large
 
     def accepted(self, size: int, started_at: float, now: float) -> None:
         """Book an accepted body, and when its attempt had started."""
         self.in_a_row = self.singles = self.blind_splits = 0
-        self.asked_another = False
-        self.accepted_at, self.not_before = now, now
+        self.has_accepted, self.asked_another = True, False
+        self.not_before = now
         self.witness_at = max(self.witness_at, started_at)
         self.passed = max(self.passed, size)
-        if self.is_too_large(size):
-            self.too_large = None
+        if self.too_large is not None:
+            self._relax(self.too_large, size)
 
-    def refused(self, batch: Batch, now: float, *, is_too_large: bool) -> Split | Hold | Reject:
+    def _relax(self, too_large: int, size: int) -> None:
+        """Try larger bodies again: what was too large in one moment need not be for ever."""
+        self.near_it += 2 * size >= max(self.passed, too_large // 2)
+        if size >= too_large:
+            self.too_large = None
+        elif self.near_it >= TRIED_AFTER:
+            self.too_large, self.near_it = 2 * too_large, 0
+
+    def refused(self, batch: Batch, started_at: float, now: float, *, is_too_large: bool) -> Split | Hold | Reject:
         """Book a refused body, and say what follows for it."""
-        self.in_a_row += 1
+        is_news, is_single = started_at >= self.refused_at, batch.count == 1
+        self.in_a_row += is_news
+        self.singles += is_news and is_single
+        self.refused_at = now
         self.not_before = now + _pace_s(self.in_a_row)
-        if is_too_large:
-            self._note_too_large(len(batch.body))
-        if batch.count > 1:
+        is_too_large &= len(batch.body) > self.passed
+        if not is_single:
+            if is_too_large:
+                self._note_too_large(len(batch.body))
             batch.suspected_at = now
             return Split()
         batch.suspected_at = min(batch.suspected_at, now)
-        self.singles += 1
-        is_proven = self._has_accepted if is_too_large else self._has_witness(batch)
+        is_proven = self.has_accepted if is_too_large else self._has_witness(batch)
         batch.refusals_alone += 1
         batch.refused_at = now
         return Reject() if is_proven else Hold()
-
-    @property
-    def _has_accepted(self) -> bool:
-        return self.accepted_at > float("-inf")
 
     def _has_witness(self, batch: Batch) -> bool:
         """Whether the refusal of a single record is the second one, and the platform took something else in between."""
         if not batch.refusals_alone:
             return False
         if batch.is_one_of_few:
-            return self._has_accepted
+            return self.has_accepted
         return self.witness_at >= (batch.suspected_at if batch.is_last_try else batch.refused_at)
 
     def is_vouched_for(self, batch: Batch) -> bool:
@@ -156,12 +180,15 @@ class Refusals:
 
     def _note_too_large(self, size: int) -> None:
         self.too_large = size if self.too_large is None else min(size, self.too_large)
-        if self.passed >= self.too_large:
-            self.passed = 0
+        self.near_it = 0
 
     def is_known_for(self, batch: Batch) -> bool:
-        """Whether a server that broke on this batch often enough did so because of it, since it took others meanwhile."""
-        return batch.server_faults >= _faults_of(batch) and self.witness_at >= batch.broken_at
+        """Whether a server that broke on this batch often enough did so because of it, since it took others meanwhile.
+
+        Never of a record that was not in such a batch before: it has all the attempts of any other.
+        """
+        is_suspect = batch.count > 1 or batch.is_poisoned
+        return is_suspect and batch.server_faults >= _faults_of(batch) and self.witness_at >= batch.broken_at
 
     def breaks(self, batch: Batch, *, is_alone: bool) -> bool:
         """Whether to treat a server that broke again as broken by this batch. `is_alone`: nothing else is under way."""

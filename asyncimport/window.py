@@ -27,11 +27,6 @@ class Window:
         in_count = self.batches + self.unread < BATCHES_PER_REQUEST * self.width
         return in_count and self.bytes + size <= MAX_BYTES
 
-    @property
-    def is_full(self) -> bool:
-        """Whether batches that are not settled leave no room for another."""
-        return self.batches >= BATCHES_PER_REQUEST * self.width or self.bytes >= MAX_BYTES
-
     def enter(self, size: int) -> None:
         """Book a batch."""
         self.batches += 1

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from asyncimport.batch import Batch, Positions
 from asyncimport.policy import OnUnknown, RetryPolicy
-from asyncimport.retry import Accept, GiveUp, Judgement, Renew, Step, Wait, count_attempt, decide, jittered_s
+from asyncimport.retry import Accept, GiveUp, Judgement, Renew, Step, Wait, count_attempt, decide, is_free, jittered_s
 from asyncimport.split import Refusals, Split
 from asyncimport.verdict import Happened, Verdict
 
@@ -40,8 +40,11 @@ def attempted(
     """The step after the last of these verdicts."""
     step: Step = Accept()
     for one in verdicts:
-        free = count_attempt(batch, one, 0.0, is_outage=is_outage)
-        by = Judgement(retry=retry, on_unknown=on_unknown, refusals=Refusals(), now=0.0, is_alone=is_alone)
+        free = is_free(batch, one)
+        count_attempt(batch, one, 0.0, free=free, is_outage=is_outage)
+        by = Judgement(
+            retry=retry, on_unknown=on_unknown, refusals=Refusals(), started_at=0.0, ended_at=0.0, is_alone=is_alone
+        )
         step = decide(batch, one, by, free=free)
     return step
 

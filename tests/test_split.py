@@ -12,8 +12,10 @@ def batch_of(count: int, size: int = 100) -> Batch:
     return Batch(number=0, positions=Positions((range(count),)), body=b"x" * size)
 
 
-def refused(refusals: Refusals, batch: Batch, now: float = 0.0, *, is_too_large: bool = False) -> object:
-    return refusals.refused(batch, now, is_too_large=is_too_large)
+def refused(
+    refusals: Refusals, batch: Batch, now: float = 0.0, *, is_too_large: bool = False, started_at: float | None = None
+) -> object:
+    return refusals.refused(batch, now if started_at is None else started_at, now, is_too_large=is_too_large)
 
 
 class TestARefusal:
@@ -91,7 +93,26 @@ class TestDoubt:
         assert [*found, refusals.is_in_doubt] == [False, True, False]
         assert (refusals.in_a_row, refusals.singles) == (0, 0)
 
-    def test_is_paced_beyond_eight_refusals_in_a_row_for_six_seconds_in_all(self) -> None:
+    def test_counts_what_was_under_way_together_as_one(self) -> None:
+        refusals = Refusals()
+        for now in (1.0, 1.1, 1.2):
+            refused(refusals, batch_of(2), now, started_at=0.0)
+        assert refusals.in_a_row == 1
+        refused(refusals, batch_of(1), 2.0, started_at=1.2)
+        refused(refusals, batch_of(1), 2.1, started_at=1.2)
+        assert (refusals.in_a_row, refusals.singles) == (2, 1)
+
+    def test_bounds_what_is_in_flight_and_so_does_a_platform_that_has_taken_nothing_yet(self) -> None:
+        refusals = Refusals()
+        found = [refusals.most_in_flight]
+        refused(refusals, batch_of(500))
+        found.append(refusals.most_in_flight)
+        refusals.accepted(100, 0.0, 1.0)
+        found.append(refusals.most_in_flight)
+        assert found == [8, 1, float("inf")]
+        assert Refusals(has_accepted=True).most_in_flight == float("inf")
+
+    def test_is_paced_beyond_eight_refusals_in_a_row_for_five_seconds_in_all(self) -> None:
         refusals, waits = Refusals(), []
         for _ in range(20):
             refused(refusals, batch_of(2), 100.0)
@@ -124,12 +145,36 @@ class TestSizes:
         refusals.accepted(700, 0.0, 1.0)
         assert refusals.fits == 700
 
-    def test_the_smallest_that_was_too_large_counts(self) -> None:
+    def test_the_smallest_that_was_too_large_counts_but_for_those_as_large_as_what_was_taken(self) -> None:
         refusals = Refusals()
         refusals.accepted(600, 0.0, 1.0)
-        for size in (1000, 400, 800):
-            refused(refusals, batch_of(500, size), is_too_large=True)
-        assert (refusals.too_large, refusals.fits) == (400, 200)
+        for size in (1000, 400, 800, 600):
+            assert refused(refusals, batch_of(500, size), is_too_large=True) == Split()
+        assert (refusals.too_large, refusals.fits) == (800, 600)
+
+    def test_a_single_record_teaches_no_size(self) -> None:
+        refusals = Refusals()
+        refused(refusals, batch_of(1, 1000), is_too_large=True)
+        assert refusals.too_large is None
+
+    def test_a_record_no_larger_than_what_was_taken_needs_a_witness_as_for_any_refusal(self) -> None:
+        refusals, one = Refusals(), batch_of(1, 1000)
+        refusals.accepted(1000, 0.0, 1.0)
+        assert [refused(refusals, one, now, is_too_large=True) for now in (2.0, 3.0)] == [Hold(), Hold()]
+        refusals.accepted(10, 3.0, 4.0)
+        assert refused(refusals, one, 5.0, is_too_large=True) == Reject()
+
+    def test_a_larger_one_is_tried_again_after_two_hundred_that_were_near_it(self) -> None:
+        refusals = Refusals()
+        refused(refusals, batch_of(500, 1000), is_too_large=True)
+        for _ in range(210):
+            refusals.accepted(100, 0.0, 1.0)
+        assert refusals.too_large == 1000
+        for _ in range(199):
+            refusals.accepted(500, 0.0, 1.0)
+        assert refusals.too_large == 1000
+        refusals.accepted(500, 0.0, 1.0)
+        assert (refusals.too_large, refusals.fits) == (2000, 1000)
 
     def test_what_is_taken_after_all_was_not_too_large(self) -> None:
         refusals = Refusals()
@@ -180,6 +225,12 @@ class TestABrokenServer:
         assert [refusals.breaks(batch, is_alone=True) for _ in range(14)] == [True] * 12 + [False] * 2
         refusals.accepted(100, 0.0, 0.0)
         assert refusals.blind_splits == 0
+
+    def test_never_is_a_records_doing_that_was_not_in_such_a_batch(self) -> None:
+        refusals, one = Refusals(), batch_of(1)
+        one.server_faults, one.broken_at = 7, 5.0
+        refusals.accepted(100, 6.0, 7.0)
+        assert not refusals.breaks(one, is_alone=False)
 
     def test_is_not_looked_for_in_the_dark_for_a_record_that_always_was_alone(self) -> None:
         one = batch_of(1)

@@ -55,15 +55,3 @@ def test_bounds_hold_whatever_enters_and_leaves(width: int, moves: list[tuple[bo
         assert (window.batches, window.bytes) == (len(inside), sum(inside))
         assert window.batches <= 4 * width
         assert window.bytes <= 32 * MIB
-
-
-def test_a_window_is_full_of_batches_whatever_nobody_has_read() -> None:
-    window, found = Window(1), []
-    window.unread = 4
-    for _ in range(5):
-        found.append(window.is_full)
-        window.enter(100)
-    assert found == [False] * 4 + [True]
-    large = Window(8)
-    large.enter(32 * MIB)
-    assert large.is_full

@@ -8,7 +8,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from asyncimport.batch import Positions
-from asyncimport.journal.entry import EntryState
+from asyncimport.journal.entry import EntryState, Piece
 from asyncimport.mark import Mark
 from asyncimport.outcome import Rejected
 from asyncimport.rejects import Rejection
@@ -63,10 +63,11 @@ class Settled:
 class Pieced:
     """What became of a piece of a batch that was split; the batch itself is settled when the last one is."""
 
-    number: int
-    positions: Positions
-    state: EntryState
-    batch_id: int | None = None
+    piece: Piece
+    #: Of the whole batch so far.
+    attempts: int = 0
+    duplicates: int = 0
+    sent_bytes: int = 0
     #: Its records, where they are not accepted.
     kept: Rejection | None = None
 

@@ -200,19 +200,11 @@ class JournalFile:
             self._keep(settled.kept)
 
     def _piece(self, pieced: Pieced) -> None:
-        """Book a piece; its batch, which holds it too, is not written again for it."""
-        positions = pieced.positions
-        piece = Piece(
-            number=pieced.number,
-            first=positions[0],
-            end=positions[-1] + 1,
-            count=len(positions),
-            state=pieced.state,
-            batch_id=pieced.batch_id,
-        )
-        self._pieces.append(piece)
-        entry = self._open[pieced.number]
-        self._open[pieced.number] = evolve(entry, pieces=(*entry.pieces, piece))
+        """Book a piece, and on its batch what it took."""
+        entry = self._open[pieced.piece.number]
+        pieces, counts = (*entry.pieces, pieced.piece), (pieced.attempts, pieced.duplicates, pieced.sent_bytes)
+        self._put(evolve(entry, pieces=pieces, attempts=counts[0], duplicates=counts[1], sent_bytes=counts[2]))
+        self._pieces.append(pieced.piece)
         if pieced.kept is not None:
             self._keep(pieced.kept)
 

@@ -22,7 +22,7 @@ from asyncimport.journal.change import (
     Spooled,
     Started,
 )
-from asyncimport.journal.entry import Entry, EntryState, digest_of
+from asyncimport.journal.entry import Entry, EntryState, Piece, digest_of
 from asyncimport.journal.file import JournalFile
 from asyncimport.journal.known import Known, Session
 from asyncimport.mark import Mark
@@ -191,13 +191,18 @@ class Journal:
         )
 
     def _settle_piece(self, batch: Batch, outcome: BatchOutcome, state: EntryState, kept: Rejection | None) -> None:
-        size = kept.size if kept else 0
+        size, whole, positions = kept.size if kept else 0, batch.whole, batch.positions
         if state is not EntryState.PENDING:
-            positions = batch.positions
-            self._put(
-                Pieced(number=batch.number, positions=positions, state=state, batch_id=outcome.batch_id, kept=kept),
-                size,
+            piece = Piece(
+                number=batch.number,
+                first=positions[0],
+                end=positions[-1] + 1,
+                count=len(positions),
+                state=state,
+                batch_id=outcome.batch_id,
             )
+            counts = {"attempts": whole.attempts, "duplicates": whole.duplicates, "sent_bytes": whole.sent_bytes}
+            self._put(Pieced(piece=piece, kept=kept, **counts), size)
         elif kept is not None:
             self._put(Kept(kept), size)
 

@@ -130,7 +130,8 @@ class JournalMachine(RuleBasedStateMachine):
         piece = left[: data.draw(st.integers(1, len(left)))]
         batch_id = piece[0] * 10 + 1 if state is EntryState.ACCEPTED else None
         model.pieces.setdefault(number, []).append((piece, state))
-        changes: list[Change] = [books.pieced(number, piece, state, batch_id)]
+        model.attempts[number] += 1
+        changes: list[Change] = [books.pieced(number, piece, state, batch_id, attempts=model.attempts[number])]
         if batch_id is not None:
             model.ids[-1 - piece[0]] = batch_id
         if not model.left(number):
@@ -139,7 +140,6 @@ class JournalMachine(RuleBasedStateMachine):
                 self.file.write(changes)
                 self.crash()
                 return
-            model.attempts[number] += 1
             attempts = model.attempts[number]
             changes.append(Settled(number=number, state=EntryState.SPLIT, attempts=attempts))
         self.file.write(changes)

@@ -13,7 +13,7 @@ import orjson
 from asyncimport.batch import Positions
 from asyncimport.journal import schema
 from asyncimport.journal.change import Change, Pieced, Planned, Settled
-from asyncimport.journal.entry import EntryState, digest_of
+from asyncimport.journal.entry import EntryState, Piece, digest_of
 from asyncimport.journal.file import JournalFile
 from asyncimport.journal.known import Known, Run
 from asyncimport.journal.reading import read_known
@@ -96,9 +96,11 @@ def settled(number: int, positions: Positions, state: EntryState, **more: Any) -
     return Settled(number=number, state=state, **values)
 
 
-def pieced(number: int, positions: Positions, state: EntryState, batch_id: int | None = None) -> Pieced:
+def pieced(number: int, positions: Positions, state: EntryState, batch_id: int | None = None, **counts: int) -> Pieced:
     kept = settled(number, positions, state).kept
-    return Pieced(number=number, positions=positions, state=state, batch_id=batch_id, kept=kept)
+    first, end = positions[0], positions[-1] + 1
+    piece = Piece(number=number, first=first, end=end, count=len(positions), state=state, batch_id=batch_id)
+    return Pieced(piece=piece, kept=kept, **counts)
 
 
 def rejected(position: int, reason: str = "eventKey: must not be empty") -> Rejected:

@@ -48,7 +48,9 @@ from asyncimport.rejects import Lines
 
 URL = "https://platform.example/api/open"
 CONFIG = UserImportConfig(is_matching=False, import_mode=ImportMode.PARTIAL)
-POLICY = DispatchPolicy(batch_size=10, max_in_flight=4, drain_s=5.0, retry=RetryPolicy(base_s=0.01, cap_s=0.02))
+POLICY = DispatchPolicy(
+    batch_size=10, max_in_flight=4, drain_s=5.0, retry=RetryPolicy(max_attempts=4, base_s=0.01, cap_s=0.02)
+)
 #: What SQLite puts beside a journal.
 ENDINGS = ("", "-wal", "-shm")
 FRAME_BYTES = 24 + 4096
