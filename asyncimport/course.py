@@ -192,10 +192,10 @@ class Course:
     def _accept(self, trial: Trial) -> None:
         batch = trial.batch
         self.lane.gate.accepted()
-        was_bounded = self.refusals.most_in_flight < float("inf")
+        was_in_doubt = self.refusals.is_in_doubt
         self.refusals.accepted(len(batch.body), trial.started_at, trial.ended_at)
         freed = self.plan.accepted()
-        self.work.ring(None if was_bounded else freed)
+        self.work.ring(None if was_in_doubt else freed)
         if self.resource.has_batch_id and trial.verdict.batch_id is None and not self._missed_id:
             self._missed_id = True  # told once (FAULTS.md C8, C9)
             self.notify(NoBatchId(batch=batch.number))

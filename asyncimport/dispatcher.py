@@ -209,7 +209,7 @@ class Dispatcher:
         opens_at = self.lane.opens_at(now, place, self.policy)
         if opens_at is None or opens_at > now:
             return opens_at
-        if len(course.in_flight) >= refusals.most_in_flight:
+        if refusals.is_in_doubt and course.in_flight:
             return None
         if now < refusals.not_before:
             return refusals.not_before

@@ -17,7 +17,7 @@ one, with a thousand requests a batch. So a refusal is believed only against a w
   likely than a permission withdrawn just there. Three and more are the platform's doing, here as in the next rule.
 - After a refusal, and until something is accepted again, the run is in doubt: one request at a time, and what was split last
   goes first, both halves before their parts. Beyond eight refusals in a row they are paced, five seconds in all, so that a
-  platform that comes to itself meanwhile has refused nobody for good. Until anything was accepted at all, eight go at most.
+  platform that comes to itself meanwhile has refused nobody for good.
 - Twenty refusals in a row, three of them of single records, and a last question about a batch that was never asked about,
   where there is one: the run ends with `PlatformRefused`. What was under way together is one refusal in this row, since it
   is one moment of the platform. The run ends so too when its end leaves more than two records without a witness.
@@ -52,8 +52,6 @@ HOPELESS_SINGLES: Final = 3
 FAULTS: Final = 3
 #: Splits of a batch that a server breaks on while nothing vouches for the server: enough for one way down to one record.
 BLIND_SPLITS: Final = 12
-#: Requests at the same time until anything was accepted.
-FIRST_WIDTH: Final = 8
 #: Accepted bodies near the size that fits, after which a larger one is tried.
 TRIED_AFTER: Final = 200
 #: Refusals in a row that are answered at once, and the wait after each further one: five seconds up to the twentieth.
@@ -107,13 +105,6 @@ class Refusals:
     def is_in_doubt(self) -> bool:
         """Whether one request goes at a time."""
         return self.in_a_row > 0
-
-    @property
-    def most_in_flight(self) -> float:
-        """Requests of the run at the same time."""
-        if self.is_in_doubt:
-            return 1
-        return float("inf") if self.has_accepted else FIRST_WIDTH
 
     @property
     def is_hopeless(self) -> bool:

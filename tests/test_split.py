@@ -102,16 +102,6 @@ class TestDoubt:
         refused(refusals, batch_of(1), 2.1, started_at=1.2)
         assert (refusals.in_a_row, refusals.singles) == (2, 1)
 
-    def test_bounds_what_is_in_flight_and_so_does_a_platform_that_has_taken_nothing_yet(self) -> None:
-        refusals = Refusals()
-        found = [refusals.most_in_flight]
-        refused(refusals, batch_of(500))
-        found.append(refusals.most_in_flight)
-        refusals.accepted(100, 0.0, 1.0)
-        found.append(refusals.most_in_flight)
-        assert found == [8, 1, float("inf")]
-        assert Refusals(has_accepted=True).most_in_flight == float("inf")
-
     def test_is_paced_beyond_eight_refusals_in_a_row_for_five_seconds_in_all(self) -> None:
         refusals, waits = Refusals(), []
         for _ in range(20):

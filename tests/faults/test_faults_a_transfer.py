@@ -313,14 +313,14 @@ async def test_a15_an_early_413_is_used_or_the_batch_sent_again(lingers: bool) -
 @pytest.mark.parametrize("lingers", HOW.values(), ids=HOW)
 async def test_a15_an_early_401_is_used_or_the_batch_sent_again(lingers: bool, is_renewed: bool) -> None:
     fetched = 0
-
-    async def token() -> str:
-        nonlocal fetched
-        fetched += 1
-        return canary.TOKEN
-
     act = answers_early("401 Unauthorized", lingers=lingers)
     async with ordeal(passes, act, is_narrow=True) as (platform, door):
+
+        async def token() -> str:
+            nonlocal fetched
+            fetched += 1
+            return canary.TOKEN if fetched == 1 else platform.tokens.issue()
+
         client: dict[str, Any] = {"token": token} if is_renewed else {}
         run = await Run().go(door.url, people(60, padding=60_000), policy=policy(max_in_flight=1), **client)
         is_used = early(run, "auth", "HTTP 401", lingers=lingers)
