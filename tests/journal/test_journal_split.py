@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import pytest
 from attrs import evolve
 from scripted import OK, ScriptedTransport, Sent, envelope
 
-from asyncimport import USERS, DispatchPolicy, ImportReport, PlatformRefused
-from asyncimport.attempt import Attempt
+from asyncimport import USERS, DispatchPolicy, ImportReport, PlatformRefused, UploadStalled
+from asyncimport.attempt import Answer, Attempt
 from asyncimport.journal.entry import GROUP
 
 CULPRITS = {3, 40, 41, 77}
@@ -133,3 +134,24 @@ async def test_split_batches_are_folded_with_their_groups_and_count_the_same_aft
         second = await client.run(USERS, journals.people(2 * count), journals.CONFIG, journal=journal)
     assert again.posts == []
     assert (second.accepted, second.attempts, second.retries) == (first.accepted, first.attempts, first.retries)
+
+
+@pytest.mark.parametrize("in_doubt", [False, True], ids=["well", "in doubt"])
+async def test_a_run_that_was_asked_to_come_back_in_an_hour_goes_on_with_its_journal(
+    tmp_path: Path, in_doubt: bool
+) -> None:
+    journal, taken = tmp_path / "journal", Counter[str]()
+    later = Answer(status=429, body=b"", retry_after="3600")
+    script: list[Any] = [OK, REFUSED, later] if in_doubt else [OK, later]
+    transport = ScriptedTransport(script=script, otherwise=later, delay_s=0.01)
+    with canary.raises(UploadStalled) as stalled:
+        await imported(journal, transport)
+    assert stalled.value.resume_at is not None
+    wait_s = (stalled.value.resume_at - datetime.now(UTC)).total_seconds()
+    assert 3500 < wait_s <= 3600
+    assert journals.adds_up(stalled.value.report).accepted == 30
+    taken.update(record["thirdId"] for record in transport.posts[0].records)
+    report = await imported(journal, ScriptedTransport(otherwise=platform(taken), delay_s=0))
+    first = {int(record["thirdId"]) for record in transport.posts[0].records}
+    assert (report.accepted, report.possible_duplicates) == (len(set(EXPECTED) | first), 0)
+    assert max(taken.values()) == 1
