@@ -249,6 +249,8 @@ class _JsonCopy:
                 return dict(self._items(value, at, depth - 1))
         if self.values_left > 0 or not self.problems:
             self.problems.append(at.problem(value, _not_json(value)))
+        if isinstance(value, list | tuple | Mapping):
+            self.values_left = 0  # said once: a list that holds itself twice has no end of places that are too deep
         return ABSENT
 
     def _items(self, value: Mapping[Any, Any], at: At, depth: int) -> Iterator[tuple[str, Any]]:

@@ -228,6 +228,7 @@ def test_a_record_without_any_field_is_admitted() -> None:
     assert admission().admit(UserProfile(), 0) == admission().admit({}, 1) == {}
 
 
+@pytest.mark.breakage("compiled: hand eventargs on as they are when they hold plain values")
 @pytest.mark.parametrize("typed", [True, False], ids=["typed", "mapping"])
 def test_g12_what_the_user_changes_afterwards_changes_nothing(typed: bool) -> None:
     args: dict[str, Any] = {"c_a": {"deep": [1, {"x": 2}]}, "c_b": [3]}
@@ -246,6 +247,7 @@ def test_g12_what_the_user_changes_afterwards_changes_nothing(typed: bool) -> No
     assert orjson.dumps(wire) == before
 
 
+@pytest.mark.breakage("admission: stamp an event with its position alone")
 def test_g21_a_missing_uuid_and_time_are_filled_once() -> None:
     admit = of_events()
     wire = admit.admit(event(), 255)
@@ -256,6 +258,7 @@ def test_g21_a_missing_uuid_and_time_are_filled_once() -> None:
     assert admit.admit(event(), 256) != wire
 
 
+@pytest.mark.breakage("admission: stamp over a given uuid and time")
 @pytest.mark.parametrize("record", [event(uuid="u", time=NOW_MS + 1), event(uuid="u", time=NOW_MS + 1, intid=None)])
 def test_g21_a_given_uuid_and_time_stay(record: Any) -> None:
     wire = of_events().admit(record, 0)

@@ -10,12 +10,14 @@ import canary
 import pytest
 
 
-def test_an_exception_that_carries_the_token_is_found() -> None:
+@pytest.mark.breakage("canary of the tests: do not follow causes")
+def test_s1_an_exception_that_carries_the_token_is_found() -> None:
     error = ValueError("harmless")
     error.__cause__ = KeyError(canary.TOKEN)
     assert canary.scan(error) != []
 
 
+@pytest.mark.breakage("conftest of the tests: leave out the search")
 @pytest.mark.parametrize(
     "leak",
     [
@@ -25,7 +27,7 @@ def test_an_exception_that_carries_the_token_is_found() -> None:
     ],
     ids=["stdout", "stderr", "a debug log"],
 )
-def test_a_test_that_shows_a_secret_fails(tmp_path: Path, leak: str) -> None:
+def test_s1_a_test_that_shows_a_secret_fails(tmp_path: Path, leak: str) -> None:
     support = Path(canary.__file__).parent
     (tmp_path / "pytest.ini").write_text(f"[pytest]\nlog_level = DEBUG\npythonpath = {support}\n", encoding="utf-8")
     conftest = Path(__file__).with_name("conftest.py").read_text(encoding="utf-8")

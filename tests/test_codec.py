@@ -122,6 +122,7 @@ def test_decoding_what_was_encoded_gives_the_records(wires: list[Any], max_bytes
     assert numbers == list(range(len(numbers)))
 
 
+@pytest.mark.breakage("codec: send a record that is too large alone")
 def test_g9_a_record_too_large_alone_is_rejected_and_its_neighbours_go() -> None:
     people = [{"phone": str(n)} for n in range(9)]
     people[4] = {"remark": P * 100}
@@ -134,12 +135,14 @@ def test_g9_a_record_too_large_alone_is_rejected_and_its_neighbours_go() -> None
     assert sorted(n for piece in pieces for n in piece.positions) == list(range(9))
 
 
+@pytest.mark.breakage("codec: send a payload that is too large as it is")
 def test_g10_a_payload_above_the_limit_is_halved() -> None:
     people = [{"remark": "x" * 100} for _ in range(8)]
     pieces = encoded(USERS, attrs.evolve(USERS_CONFIG, matching_type=None), people, max_bytes=600)
     assert [list(piece.positions) for piece in pieces] == [[0, 1, 2, 3], [4, 5, 6, 7]]
 
 
+@pytest.mark.breakage("codec: a payload of the limit itself is too large")
 @pytest.mark.parametrize(("less", "batches"), [(0, 1), (1, 2)], ids=["fits", "one-byte-too-many"])
 def test_g10_the_limit_is_the_largest_payload_that_goes(less: int, batches: int) -> None:
     wires = [{"remark": "x" * 10}, {"remark": "y" * 10}]
@@ -198,6 +201,7 @@ def test_a_rejection_of_the_second_look_is_passed_on() -> None:
     assert list(encoder.encode(Chunk(wires=[{1: 2}], positions=Positions.of([4])))) == [refusal]  # type: ignore[dict-item] # the point
 
 
+@pytest.mark.breakage("compiled: leave out keys that begin with two underscores")
 def test_g11_and_g19_text_goes_byte_for_byte() -> None:
     strange = {"__proto__": "\0\u2028\u202e", "X-Token": "\r\n", "c_\U0001f600": "אב\U0001f468\u200d\U0001f469"}
     (batch,) = encoded(EVENTS, EVENTS_CONFIG, [attrs.evolve(EVENT, eventargs=strange)])

@@ -90,8 +90,9 @@ async def test_garbage_with_a_status_inside_aiohttps_exception_is_never_an_answe
     gave_nothing(attempt, Fault.GARBLED, sent=True)
 
 
+@pytest.mark.breakage("transport: follow redirects")
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
-async def test_no_redirect_is_followed_and_its_target_never_touched(status: str) -> None:
+async def test_s4_no_redirect_is_followed_and_its_target_never_touched(status: str) -> None:
     async with tcp_server(says(http())) as target:
         location = f"Location: {target.url}"
         attempt = await answered(says(http(b"", location, status=status)))
@@ -100,22 +101,29 @@ async def test_no_redirect_is_followed_and_its_target_never_touched(status: str)
         assert (target.connections, target.requests) == (0, [])
 
 
+@pytest.mark.breakage("connections: decompress answers")
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "x-unknown"])
-async def test_an_encoded_answer_is_never_decompressed_and_has_no_body(encoding: str) -> None:
+async def test_s6_an_encoded_answer_is_never_decompressed_and_has_no_body(encoding: str) -> None:
     attempt = await answered(says(http(ENVELOPE, f"Content-Encoding: {encoding}")))
     assert attempt == Answer(status=200, body=b"")
 
 
-async def test_an_endless_answer_is_cut_off_at_1_mib() -> None:
+@pytest.mark.breakage("transport: read 64 MiB of an answer")
+async def test_s6_an_endless_answer_is_cut_off_at_1_mib() -> None:
+    written = 0
+
     async def endless(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _request: bytes) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        nonlocal written
         while True:
             writer.write(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
             await writer.drain()
+            written += 0x10000
 
     before = psutil.Process().memory_info().rss
     gave_nothing(await answered(endless), Fault.TOO_LARGE, sent=True)
     assert psutil.Process().memory_info().rss - before < 8 * 2**20
+    assert written < 24 * 2**20  # what is not read stands in the buffers of two sockets
 
 
 async def test_a_large_error_page_still_gives_its_status() -> None:
@@ -195,7 +203,8 @@ async def test_an_own_authority_works_through_an_ssl_context(authority: trustme.
     assert attempt == Answer(status=200, body=ENVELOPE)
 
 
-async def test_an_untrusted_certificate_or_another_name_sends_nothing(authority: trustme.CA) -> None:
+@pytest.mark.breakage("connections: check no certificate")
+async def test_s5_an_untrusted_certificate_or_another_name_sends_nothing(authority: trustme.CA) -> None:
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
     async with tcp_server(says(http()), ssl=server_tls(authority, "elsewhere.example")) as server:
@@ -213,7 +222,8 @@ async def test_a_plain_server_behind_https_sends_nothing() -> None:
         assert server.requests == []
 
 
-def test_a_context_that_does_not_check_certificates_is_refused() -> None:
+@pytest.mark.breakage("transport: take any SSL context")
+def test_s5_a_context_that_does_not_check_certificates_is_refused() -> None:
     for context in (ssl._create_unverified_context(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)):
         with canary.raises(ConfigError, match="requires certificates"):
             HttpOptions(ssl=context)
@@ -225,7 +235,8 @@ async def test_a_handshake_that_stalls_ends_with_the_connect_timeout_and_nothing
     gave_nothing(attempt, Fault.CONNECT_TIMEOUT, sent=False)
 
 
-async def test_cookies_are_not_sent_back() -> None:
+@pytest.mark.breakage("connections: keep cookies")
+async def test_s14_cookies_are_not_sent_back() -> None:
     async with tcp_server(says(http(ENVELOPE, "Set-Cookie: session=1; Path=/"))) as server:
         await post(server.url, times=2)
         assert b"ookie" not in server.requests[1]
