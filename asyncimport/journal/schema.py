@@ -117,8 +117,8 @@ def make_folder(path: str) -> None:
         JournalError: it cannot be made.
     """
     folder = Path(path).parent
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
     with told(path, "cannot be made"):
+        missing = [each for each in (folder, *folder.parents) if not each.exists()]
         for each in reversed(missing):
             each.mkdir(mode=_FOLDER_MODE)
 
