@@ -287,8 +287,8 @@ async def test_a_run_stopped_while_it_catches_up_tells_what_the_journal_knows(tm
 
 async def test_counts_of_a_run_that_was_resumed_are_of_all_processes(tmp_path: Path) -> None:
     journal = tmp_path / "a.journal"
-    first = ScriptedTransport(script=[LOST, envelope("500"), OK], delay_s=0.001)
-    stopped = await left_after(4, generator, tmp_path, first, journal=journal)
+    first = ScriptedTransport(script=[LOST, envelope("500"), OK], delay_s=0.003)
+    stopped = await left_after(12, generator, tmp_path, first, journal=journal)
     second = ScriptedTransport(script=[LOST], delay_s=0)
     report = await run(generator, tmp_path, second, journal=journal)
     assert report.attempts == len(first.posts) + len(second.posts)
