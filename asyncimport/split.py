@@ -178,23 +178,23 @@ class Refusals:
 
         Never of a record that was not in such a batch before: it has all the attempts of any other.
         """
-        is_suspect = batch.count > 1 or batch.is_poisoned
-        return is_suspect and batch.server_faults >= _faults_of(batch) and self.witness_at >= batch.broken_at
+        return _is_suspect(batch) and self.witness_at >= batch.broken_at
 
     def breaks(self, batch: Batch, *, is_alone: bool) -> bool:
         """Whether to treat a server that broke again as broken by this batch. `is_alone`: nothing else is under way."""
         if self.is_known_for(batch):
             return True
-        is_tried = is_alone and batch.server_faults >= _faults_of(batch) and (batch.count > 1 or batch.is_poisoned)
-        if not is_tried or self.blind_splits >= BLIND_SPLITS:
+        if not (is_alone and _is_suspect(batch)) or self.blind_splits >= BLIND_SPLITS:
             return False
         self.blind_splits += 1
         return True
 
 
-def _faults_of(batch: Batch) -> int:
-    """Answers of a broken server after which a batch is suspected."""
-    return 1 if batch.is_poisoned and batch.count > 1 else FAULTS
+def _is_suspect(batch: Batch) -> bool:
+    """Whether a server broke on it often enough: a piece of a suspect needs one answer, and a record must come from one."""
+    if batch.count == 1:
+        return batch.is_poisoned and batch.server_faults >= FAULTS
+    return batch.server_faults >= (1 if batch.is_poisoned else FAULTS)
 
 
 def _pace_s(in_a_row: int) -> float:
