@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 
 import trustme
 from attrs import define, field
+from wire import listening
 
 HOST = "platform.test"
 
@@ -139,18 +140,5 @@ class Proxy:
 @asynccontextmanager
 async def opened(door: Tap | Proxy) -> AsyncIterator[None]:
     """Listen on loopback for the length of a block."""
-    tasks: set[asyncio.Task[None]] = set()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(asyncio.create_task(door.serve(reader, writer)))
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    door.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(door.serve, host="127.0.0.1", port=0) as door.port:
         yield
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks) if tasks else None
-        await server.wait_closed()

@@ -29,6 +29,7 @@ from asyncimport import (
     ImportClient,
     ImportMode,
     ImportReport,
+    OutcomeStream,
     Rejected,
     RetryPolicy,
     UserImportConfig,
@@ -143,11 +144,10 @@ def _number(one: str) -> int:
     return int(re.sub(r"\D", "", one))
 
 
-async def run_out(client: ImportClient, count: int, *, prefix: str = "", **run: Any) -> Ended:
-    """Run an import to whatever end it has."""
+async def to_its_end(stream: OutcomeStream) -> tuple[tuple[BatchOutcome, ...], AsyncImportError | None]:
+    """The outcomes of an import, and the error that ended it, which shows no secret."""
     outcomes: list[BatchOutcome] = []
     failure: AsyncImportError | None = None
-    stream = client.stream(USERS, people(count, prefix), CONFIG, **run)
     try:
         async with stream:
             async for outcome in stream:
@@ -157,7 +157,14 @@ async def run_out(client: ImportClient, count: int, *, prefix: str = "", **run: 
     if failure is not None:
         assert canary.scan(failure) == []
         failure.with_traceback(None)
-    return Ended(report=stream.report, outcomes=tuple(outcomes), failure=failure, prefix=prefix)
+    return tuple(outcomes), failure
+
+
+async def run_out(client: ImportClient, count: int, *, prefix: str = "", **run: Any) -> Ended:
+    """Run an import to whatever end it has."""
+    stream = client.stream(USERS, people(count, prefix), CONFIG, **run)
+    outcomes, failure = await to_its_end(stream)
+    return Ended(report=stream.report, outcomes=outcomes, failure=failure, prefix=prefix)
 
 
 async def imported(

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from attrs import define, field
+from wire import listening
 
 from asyncimport.emulator import Emulator
 
@@ -155,22 +156,9 @@ class Gateway:
     @asynccontextmanager
     async def listening(self, **options: Any) -> AsyncIterator[None]:
         """Serve for the length of a block; `sock=` and `ssl=` as `asyncio.start_server` takes them."""
-        tasks: set[asyncio.Task[None]] = set()
-
-        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            tasks.add(asyncio.create_task(self.serve(reader, writer)))
-
         place: dict[str, Any] = {} if "sock" in options else {"host": self.host, "port": self.port}
-        server = await asyncio.start_server(accept, **place, **options)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
+        async with listening(self.serve, **place, **options) as self.port:
             yield
-        finally:
-            server.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks) if tasks else None
-            await server.wait_closed()
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 import canary
 from attrs import evolve, field, frozen
-from faulted import QUICK, back_to, resources
+from faulted import QUICK, back_to, resources, to_its_end
 
 from asyncimport import (
     EVENTS,
@@ -100,19 +100,9 @@ def holds(ended: Ended, *, copies_are_meant: bool = False) -> Ended:
 
 async def drained(client: ImportClient, source: Any, *, resource: Any = EVENTS, **run: Any) -> Ended:
     """Run an import with this client to whatever end it has; the ledger is still to be looked at."""
-    outcomes: list[BatchOutcome] = []
-    failure: AsyncImportError | None = None
     stream = client.stream(resource, source, CONFIGS[resource.name], **run)
-    try:
-        async with stream:
-            async for outcome in stream:
-                outcomes.append(outcome)  # noqa: PERF401 -- those before the error count too
-    except AsyncImportError as error:
-        failure = error
-    if failure is not None:
-        assert canary.scan(failure) == []
-        failure.with_traceback(None)
-    return Ended(report=stream.report, outcomes=tuple(outcomes), failure=failure, ledger=None)  # type: ignore[arg-type] # set at once
+    outcomes, failure = await to_its_end(stream)
+    return Ended(report=stream.report, outcomes=outcomes, failure=failure, ledger=None)  # type: ignore[arg-type] # set at once
 
 
 async def imported(

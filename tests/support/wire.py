@@ -6,12 +6,13 @@ import asyncio
 import re
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 from attrs import define, field
 
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[None]]
 
 ENVELOPE = b'{"code":"200","errorCode":"SUCCESS","msg":"ok","data":15314513451345123}'
@@ -78,22 +79,28 @@ class TcpServer:
 
 
 @asynccontextmanager
-async def tcp_server(*handlers: Handler, **options: Any) -> AsyncIterator[TcpServer]:
-    """Serve on loopback for the length of a block."""
-    state = TcpServer(list(handlers))
+async def listening(serve: Serve, **options: Any) -> AsyncIterator[int]:
+    """Serve each connection in a task of its own, on the port that is given, for the length of a block."""
     tasks: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(asyncio.create_task(state.serve(reader, writer)))
+        tasks.add(asyncio.create_task(serve(reader, writer)))
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, **options)
-    state.port = server.sockets[0].getsockname()[1]
-    state.url = f"http{'s' if options.get('ssl') else ''}://127.0.0.1:{state.port}/api/open"
+    server = await asyncio.start_server(accept, **options)
     try:
-        yield state
+        yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks) if tasks else None
         await server.wait_closed()
+
+
+@asynccontextmanager
+async def tcp_server(*handlers: Handler, **options: Any) -> AsyncIterator[TcpServer]:
+    """Serve on loopback for the length of a block."""
+    state = TcpServer(list(handlers))
+    async with listening(state.serve, host="127.0.0.1", port=0, **options) as state.port:
+        state.url = f"http{'s' if options.get('ssl') else ''}://127.0.0.1:{state.port}/api/open"
+        yield state
