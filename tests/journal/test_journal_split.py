@@ -155,3 +155,25 @@ async def test_a_run_that_was_asked_to_come_back_in_an_hour_goes_on_with_its_jou
     first = {int(record["thirdId"]) for record in transport.posts[0].records}
     assert (report.accepted, report.possible_duplicates) == (len(set(EXPECTED) | first), 0)
     assert max(taken.values()) == 1
+
+
+@pytest.mark.parametrize("culprits", [{29}, {28, 29}], ids=["one", "two"])
+async def test_a_resumed_run_that_has_only_culprits_left_rejects_them(tmp_path: Path, culprits: set[int]) -> None:
+    journal = tmp_path / "journal"
+
+    def reply(sent: Sent) -> Attempt:
+        return REFUSED if any(int(record["thirdId"]) in culprits for record in sent.records) else OK
+
+    transport = ScriptedTransport(otherwise=reply, delay_s=0)
+    async with journals.client_of(transport, policy=POLICY) as client:
+        outcomes = client.stream(USERS, journals.people(30), journals.CONFIG, journal=journal)
+        async with outcomes:
+            async for _ in outcomes:
+                if outcomes.report.accepted == 30 - len(culprits):
+                    break
+    assert outcomes.report.unsent > 0
+    again = ScriptedTransport(otherwise=reply, delay_s=0)
+    async with journals.client_of(again, policy=POLICY) as client:
+        report = await client.run(USERS, journals.people(30), journals.CONFIG, journal=journal)
+    assert (report.accepted, report.rejected, report.unsent) == (30 - len(culprits), len(culprits), 0)
+    assert len(again.posts) <= 6
