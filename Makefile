@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 VERSIONS := 3.11 3.12 3.13 3.14
 
-.PHONY: demo test test-all soak lint format bench clean
+.PHONY: demo test test-all soak mutations lint format bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "asyncimport needs Python 3.11 or newer; call make PYTHON=python3.11")'
@@ -30,6 +30,10 @@ test-all:
 # Hours: 200 kills at random moments, one at every system call, and 10,000 simulated runs.
 soak: $(READY)
 	ASYNCIMPORT_SOAK=1 $(BIN)/python -m pytest tests/crash tests/simulation $(PYTEST_ARGS)
+
+# Minutes: breaks the package on purpose, one rule at a time, and shows that the suite turns red.
+mutations: $(READY)
+	$(BIN)/python tests/mutations.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -7,9 +7,10 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any, Final
 
+from benchmarks import pages
+
 HERE: Final = Path(__file__).parent
 README: Final = HERE.parent / "README.md"
-BEGIN, END = "<!-- numbers -->\n", "<!-- /numbers -->"
 
 #: What a contender is, in a reader's words.
 NAMES: Final = {
@@ -110,9 +111,7 @@ def _compared(results: dict[str, Any], how: str, *contenders: str) -> list[dict[
 
 def filled(text: str) -> str:
     """A README with the table between its marks."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{table()}{END}{after}"
+    return pages.filled(text, "numbers", table())
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks import pages
 from benchmarks.refusals import RESULTS
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "reliability.md"
-BEGIN, END = "<!-- refusals -->\n", "<!-- /refusals -->"
 
 
 def table() -> str:
@@ -29,9 +29,7 @@ def _row(case: dict[str, Any]) -> str:
 
 def filled(text: str) -> str:
     """The page with the table between its marks."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{table()}{END}{after}"
+    return pages.filled(text, "refusals", table())
 
 
 if __name__ == "__main__":

@@ -110,6 +110,12 @@ class TestTheWholeWay:
         imported(transport, people(500), DispatchPolicy(batch_size=10, max_in_flight=width))
         assert transport.most_in_flight == expected
 
+    def test_a_full_window_makes_the_source_wait_and_drops_nothing(self) -> None:
+        transport = ScriptedTransport()
+        report = imported(transport, people(100), fast(batch_size=1, max_in_flight=1))
+        assert (report.read, report.accepted) == (100, 100)
+        assert [record["thirdId"] for record in transport.records()] == [str(n) for n in range(100)]
+
     def test_bad_records_are_rejected_with_position_and_reason_and_the_rest_goes_on(self) -> None:
         source = [*people(3), BAD, *people(2), None]
         transport = ScriptedTransport()
