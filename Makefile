@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 VERSIONS := 3.11 3.12 3.13 3.14
 
-.PHONY: demo test test-all soak mutations lint format bench clean
+.PHONY: demo test test-all coverage soak mutations lint format bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "asyncimport needs Python 3.11 or newer; call make PYTHON=python3.11")'
@@ -26,6 +26,10 @@ test-all:
 	    echo "== python$$v"; $(MAKE) --no-print-directory test PYTHON=python$$v VENV=.venv-$$v || exit 1; \
 	  else echo "== python$$v is not installed: skipped"; fi; \
 	done
+
+# Each module that decides, by its own test file alone: every line and branch.
+coverage: $(READY)
+	$(BIN)/python tests/decision_coverage.py $(MODULES)
 
 # Hours: 200 kills at random moments, one at every system call, and 10,000 simulated runs.
 soak: $(READY)

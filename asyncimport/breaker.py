@@ -16,7 +16,7 @@ come back together. What fails for reasons of its own (a token that cannot be ha
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import Final
+from typing import Final, assert_never
 
 from attrs import define
 
@@ -63,6 +63,8 @@ class Breaker:
                 return max(now, self.retry_at)
             case Circuit.PROBING:
                 return None
+            case _:
+                assert_never(self.circuit)
 
     def start(self) -> bool:
         """Book a request that starts; True when it is the probe."""

@@ -285,10 +285,10 @@ def credentials_of(token: Token | None, app: AppCredentials | None) -> Token | A
         return token
     if app is not None:
         return app
-    environment = os.environ.get
-    if found := environment("ASYNCIMPORT_TOKEN"):
-        return found
-    app_id, app_secret = environment("ASYNCIMPORT_APP_ID"), environment("ASYNCIMPORT_APP_SECRET")
+    # Never in a local: an error tracker would show every variable of the process (FAULTS.md S13).
+    if token := os.environ.get("ASYNCIMPORT_TOKEN"):
+        return token
+    app_id, app_secret = os.environ.get("ASYNCIMPORT_APP_ID"), os.environ.get("ASYNCIMPORT_APP_SECRET")
     if app_id and app_secret:
         return AppCredentials(app_id=app_id, app_secret=app_secret)
     raise ConfigError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from typing import assert_never
 
 from attrs import define, field
 
@@ -80,6 +81,8 @@ class Lane:
                 has_come_back = False
                 if self.breaker.failed(now, random.random(), is_probe=is_probe):  # noqa: S311 -- jitter
                     self.ring()
+            case unnamed:
+                assert_never(unnamed)
         if has_come_back:
             self.limit.begin_anew()
             self.ring()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import Final
+from typing import Final, assert_never
 
 import backoff
 from attrs import frozen
@@ -101,6 +101,8 @@ def decide(batch: Batch, verdict: Verdict, by: Judgement, *, free: bool) -> Step
             return GiveUp()
         case Happened.UNKNOWN:
             return Wait(delay_s=0.0 if free else jittered_s(max(1, batch.counted), by.retry))
+        case unnamed:
+            assert_never(unnamed)
 
 
 def jittered_s(step: int, retry: RetryPolicy) -> float:

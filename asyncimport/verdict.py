@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
-from typing import Final
+from typing import Final, assert_never
 
 from attrs import evolve, field, frozen
 
@@ -94,6 +94,8 @@ def judge(attempt: Attempt, policy: DispatchPolicy) -> Verdict:
             return _unanswered(attempt)
         case Answer():
             return _answered(attempt, policy)
+        case _:
+            assert_never(attempt)
 
 
 def _unanswered(attempt: NoAnswer) -> Verdict:
@@ -154,6 +156,8 @@ def _by_code(envelope: Envelope, policy: DispatchPolicy, base: Verdict) -> Verdi
             return evolve(base, happened=Happened.REFUSED, reason="refused")
         case Meaning.UNANSWERED:
             return evolve(base, reason="server_error", is_server_broken=envelope.code != f"{_OVERLOADED}")
+        case unnamed:
+            assert_never(unnamed)
 
 
 def _refused(answer: Answer, envelope: Envelope | None, policy: DispatchPolicy, base: Verdict) -> Verdict:

@@ -8,7 +8,7 @@ from collections.abc import Generator
 
 import canary
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # A shell starts what it puts into the background with Ctrl-C ignored, and children inherit that: tests send it to theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -17,6 +17,8 @@ os.environ.pop("PYTHONUNBUFFERED", None)
 # A machine that does other work too is slow at times: that is no fault of what is tested.
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared machine")
+# What is covered by chance today is not covered tomorrow (tests/decision_coverage.py).
+settings.register_profile("written cases", phases=[Phase.explicit])
 
 
 @pytest.hookimpl(wrapper=True)

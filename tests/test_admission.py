@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise, permutations
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import Nowhere
 
 from asyncimport.admission import Admission, Admitted, neighbours, rejection
 from asyncimport.configs import EventImportConfig, ImportMode, MatchingType, UserImportConfig
@@ -71,18 +72,6 @@ class Broken(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return 1
-
-
-class Nowhere(tzinfo):
-    """A time zone of the user's that cannot be asked."""
-
-    def utcoffset(self, moment: datetime | None) -> timedelta:
-        raise LookupError(P)
-
-    dst = utcoffset
-
-    def tzname(self, moment: datetime | None) -> str:
-        return P
 
 
 def deep(levels: int) -> Any:
@@ -224,6 +213,16 @@ def test_records_admitted_together_come_out_as_they_do_one_by_one() -> None:
     assert admission().admit_all([{"phone": "1"}, UserProfile(phone="1"), {}], 0) == [{"phone": "1"}] * 2 + [{}]
 
 
+def test_a_record_missed_among_others_is_settled_at_its_own_position() -> None:
+    admit, learned = of_events(), [event(), event()]
+    admit.admit_all(learned, 0)
+    wires: list[Any] = admit.admit_all([event(), None, event()], 2)
+    assert [isinstance(item, Rejected) for item in wires] == [False, True, False]
+    assert list(wires[1].positions) == [3]
+    wires += admit.admit_all(learned, 5)
+    assert [item["uuid"][-2:] for item in wires if isinstance(item, dict)] == ["02", "04", "05", "06"]
+
+
 def test_a_record_without_any_field_is_admitted() -> None:
     assert admission().admit(UserProfile(), 0) == admission().admit({}, 1) == {}
 
@@ -303,6 +302,26 @@ def test_what_the_encoder_refuses_for_its_type_only_is_repaired() -> None:
 
 def no(position: int) -> Rejected:
     return rejection(position, [At(f"data[{position}]").problem(None, "is required")])
+
+
+@pytest.mark.parametrize(
+    ("are_good", "groups"),
+    [
+        ("", []),
+        ("++", [(7, 2)]),
+        ("-", [7]),
+        ("+-", [(7, 1), 8]),
+        ("-+", [7, (8, 1)]),
+        ("++--+", [(7, 2), 9, 10, (11, 1)]),
+    ],
+    ids=["nothing", "all-good", "all-bad", "bad-at-the-end", "bad-at-the-start", "bad-in-the-middle"],
+)
+def test_records_between_rejections_stay_together(are_good: str, groups: list[Any]) -> None:
+    items = [{"phone": "1"} if sign == "+" else no(position) for position, sign in enumerate(are_good, 7)]
+    assert [
+        (group.first, len(group.wires)) if isinstance(group, Admitted) else group.positions[0]
+        for group in neighbours(items, 7)
+    ] == groups
 
 
 @given(st.lists(st.booleans(), max_size=30), st.integers(0, 10**9))

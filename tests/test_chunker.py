@@ -86,3 +86,20 @@ def test_an_open_chunk_knows_when_its_first_record_came() -> None:
     list(chunker.feed(admitted(4, 0), now=13.0))
     opened.append(chunker.opened_at)
     assert opened == [None, 10.0, 10.0, 12.0, None, None]
+
+
+def test_a_chunker_made_smaller_lets_what_it_holds_go_before_the_next_record() -> None:
+    chunker = Chunker(10)
+    assert list(chunker.feed(admitted(0, 6), now=0.0)) == []
+    chunker.size = 4
+    assert [len(chunk.wires) for chunk in chunker.feed(admitted(6, 5), now=1.0)] == [6, 4]
+    assert (list(chunker.positions), chunker.opened_at) == ([10], 1.0)
+
+
+def test_the_open_chunk_tells_the_positions_of_its_records() -> None:
+    chunker = Chunker(6)
+    told = [chunker.positions.runs]
+    for first, count in ((0, 2), (2, 1), (7, 2), (9, 3)):
+        list(chunker.feed(admitted(first, count), now=0.0))
+        told.append(chunker.positions.runs)
+    assert told == [(), (range(2),), (range(3),), (range(3), range(7, 9)), (range(10, 12),)]

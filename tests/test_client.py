@@ -3,12 +3,12 @@ from __future__ import annotations
 import asyncio
 import copy
 import multiprocessing
-import os
 import pickle
 from typing import Any
 
 import canary
 import pytest
+from environment import with_only
 from scripted import ScriptedTransport, envelope
 
 import asyncimport
@@ -31,20 +31,6 @@ from asyncimport import (
 URL = "https://platform.example/api/open"
 CONFIG = UserImportConfig(is_matching=False, import_mode=ImportMode.PARTIAL)
 ONE = [UserProfile(third_id="1")]
-NAMES = ("ASYNCIMPORT_BASE_URL", "ASYNCIMPORT_TOKEN", "ASYNCIMPORT_APP_ID", "ASYNCIMPORT_APP_SECRET")
-
-
-def with_environment(values: dict[str, str], make: Any) -> Any:
-    """Run with these variables and none of the others, and put all back."""
-    before = {name: os.environ.pop(name, None) for name in NAMES}
-    os.environ.update(values)
-    try:
-        return make()
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
 
 
 @pytest.mark.parametrize(
@@ -58,7 +44,8 @@ def with_environment(values: dict[str, str], make: Any) -> Any:
 async def test_address_and_credentials_come_from_the_environment(environment: dict[str, str]) -> None:
     transport = ScriptedTransport(tokens=[envelope(data={"orgAccessToken": canary.TOKEN})])
     values = {"ASYNCIMPORT_BASE_URL": URL, **environment}
-    client = with_environment(values, lambda: ImportClient(transport=transport))
+    with with_only(values):
+        client = ImportClient(transport=transport)
     async with client:
         assert (await client.import_users(ONE, CONFIG)).ok
     assert transport.posts[0].url == f"{URL}/audience/info/batchAdd"
@@ -86,8 +73,8 @@ async def test_address_and_credentials_come_from_the_environment(environment: di
     ],
 )
 def test_what_cannot_work_is_refused_when_the_client_is_made(arguments: dict[str, Any], told: str) -> None:
-    with canary.raises(ConfigError, match=told):
-        with_environment({}, lambda: ImportClient(**arguments))
+    with with_only({}), canary.raises(ConfigError, match=told):
+        ImportClient(**arguments)
 
 
 def test_http_is_allowed_to_loopback_and_where_the_user_says_so() -> None:

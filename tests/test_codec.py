@@ -17,6 +17,7 @@ from asyncimport.codec import Encoder, Envelope, decode_envelope, decode_object,
 from asyncimport.configs import Config, EventImportConfig, ImportMode, MatchingType, UserImportConfig
 from asyncimport.fields import At
 from asyncimport.outcome import Rejected
+from asyncimport.policy import MAX_BATCH_SIZE
 from asyncimport.records import CustomField, Event, Identity, UserProfile
 from asyncimport.resources import EVENTS, USERS, Resource
 
@@ -287,6 +288,47 @@ def test_what_the_platform_takes_bounds_batches_and_no_single_record() -> None:
     for unbounded in (None, 10**9):
         encoder.fit_into(unbounded)
         assert encoder.fit_bytes == 100_000
+
+
+@pytest.mark.parametrize(
+    ("wire", "fitting"),
+    [
+        pytest.param({"remark": "x" * 7}, MAX_BATCH_SIZE, id="small"),
+        pytest.param({"remark": "x" * 987}, 90, id="a-tenth-is-left-free"),
+        pytest.param({"remark": "x" * 200_000}, 1, id="larger-than-the-limit"),
+        pytest.param({"remark": "\ud800" * 987}, MAX_BATCH_SIZE, id="not-encodable"),
+    ],
+)
+def test_a_sample_tells_how_many_of_its_like_go_into_a_batch(wire: Any, fitting: int) -> None:
+    encoder = Encoder(public_params={}, max_bytes=100_000, recheck=never)
+    encoder.sample(wire)
+    assert encoder.fitting == fitting
+
+
+@pytest.mark.parametrize(
+    ("names", "kept"),
+    [
+        pytest.param(["a", "b", "c"], [4, 5, 6], id="all-good"),
+        pytest.param(["a", "\ud800", "c"], [4, 6], id="one-cannot-be-encoded"),
+        pytest.param(["\ud800"], None, id="none-can-be-encoded"),
+        pytest.param(["x" * 600] * 2, [4, 5], id="larger-than-the-limit"),
+    ],
+)
+def test_what_was_one_batch_before_is_one_again_without_what_cannot_be_encoded(
+    names: list[str], kept: list[int] | None
+) -> None:
+    def recheck(wire: Any, position: int) -> Rejected:
+        return rejection(position, [At(f"data[{position}]").problem(wire, "cannot be encoded")])
+
+    chunk = chunk_of(names, first=4)
+    batch = Encoder(public_params={"a": 1}, max_bytes=1_000, recheck=recheck).encode_whole(chunk)
+    if kept is None:
+        assert batch is None
+        return
+    assert batch is not None
+    assert list(batch.positions) == kept
+    expected = {"publicParams": {"a": 1}, "data": [chunk.wires[position - 4] for position in kept]}
+    assert orjson.loads(batch.body) == expected
 
 
 @given(st.lists(st.text(), min_size=2, max_size=40), st.integers(0, 1000))

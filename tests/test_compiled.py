@@ -20,6 +20,8 @@ from strategies import (
     EXACT,
     IDS,
     PLAIN,
+    Nowhere,
+    Whimsical,
     any_json,
     any_text,
     any_value,
@@ -33,7 +35,7 @@ from strategies import (
 
 from asyncimport.compiled import Names, compile_record, copy_object
 from asyncimport.configs import EventImportConfig
-from asyncimport.fields import At, Int64, ListOf, Problem, Text, copy_json
+from asyncimport.fields import At, Int64, ListOf, Problem, copy_json
 from asyncimport.records import CustomField, Event, Identity, UserProfile
 from asyncimport.shape import ObjectOf, shape_of, wire
 
@@ -75,7 +77,7 @@ def test_the_common_forms_are_taken_without_asking_the_reference() -> None:
         identities=[Identity(identity_value="1", identity_type="phone", mpid="wx", is_wechat_ecosystem=True)],
         time=datetime(2020, 11, 16, tzinfo=UTC),
         event_key="c_buy",
-        eventargs={"c_price": 1.5, "c_n": 2, "c_ok": True, "c_deep": {"a": [1]}, "c_none": None},
+        eventargs={"c_price": 1.5, "c_n": 2, "c_ok": True, "c_deep": {"a": [1, 2.5]}, "c_none": None},
     )
     expected, _ = referred(record, None, Event)
     by_python_name = attrs.asdict(record, filter=lambda _, value: value is not None)
@@ -105,6 +107,16 @@ def test_in_doubt_the_reference_is_asked(record: Any, config: object, is_taken: 
     assert (compiled(UserProfile, config, record) is not None) == is_taken
 
 
+@pytest.mark.parametrize(
+    "moment",
+    [datetime(2020, 11, 16), datetime(2020, 11, 16, tzinfo=Nowhere())],  # noqa: DTZ001 -- naive on purpose
+    ids=["naive", "raising"],
+)
+def test_a_moment_that_cannot_be_told_is_left_to_the_reference(moment: datetime) -> None:
+    record = Event(identities=[Identity(identity_value="1", identity_type="phone")], time=moment, event_key="c_buy")
+    assert compiled(Event, EventImportConfig(), record) is None
+
+
 class Odd:
     """A kind that the generator does not know."""
 
@@ -112,23 +124,11 @@ class Odd:
         return value
 
 
-class Whim:
-    """A rule that the generator does not know."""
-
-    def check(self, wire: Any, at: At, problems: list[Problem], config: object) -> None: ...
-
-
 @attrs.define(kw_only=True)
 class Unknown:
     odd: Any = attrs.field(default=None, metadata=wire("odd", Odd()))
     odds: Any = attrs.field(default=None, metadata=wire("odds", ListOf(item=Int64())))
     REQUIREMENTS = ()
-
-
-@attrs.define(kw_only=True)
-class Whimsical:
-    name: str | None = attrs.field(default=None, metadata=wire("name", Text()))
-    REQUIREMENTS = (Whim(),)
 
 
 @pytest.mark.parametrize("record", [Unknown(odd=1), Unknown(odds=[1]), Whimsical(name="x")], ids=repr)
@@ -150,7 +150,9 @@ def test_a_copied_object_is_the_references_or_none(given_object: dict[Any, Any])
             orjson.dumps(copied)
 
 
-@pytest.mark.parametrize("doubtful", [[], None, {"a": math.nan}, {"a": -math.inf}, {"a": [b""]}], ids=repr)
+@pytest.mark.parametrize(
+    "doubtful", [[], None, {"a": math.nan}, {"a": -math.inf}, {"a": [b""]}, {"a": [math.nan]}], ids=repr
+)
 def test_what_is_no_plain_object_is_not_copied(doubtful: Any) -> None:
     assert copy_object(doubtful) is None
 

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import canary
 import pytest
+from environment import with_only
 from scripted import REFUSED_CONNECTION, envelope
 from virtual import run_virtual
 
@@ -19,8 +20,10 @@ from asyncimport.credentials import (
     CalledToken,
     FixedToken,
     Grant,
+    Token,
     TokenKeeper,
     TokenSource,
+    credentials_of,
 )
 from asyncimport.errors import AuthError, ConfigError
 from asyncimport.renewal import APART_S, LIFE_S, RENEWALS, REST_S
@@ -432,13 +435,23 @@ async def blank() -> str:
     return f" {canary.TOKEN}"
 
 
+async def cancelled() -> str:
+    raise asyncio.CancelledError
+
+
 async def slow() -> str:
     await asyncio.sleep(3600)
     return canary.TOKEN
 
 
 @pytest.mark.parametrize(
-    ("provider", "told"), [(raising, "raised Broken"), (blank, "cannot be a token"), (slow, "raised TimeoutError")]
+    ("provider", "told"),
+    [
+        (raising, "raised Broken"),
+        (blank, "cannot be a token"),
+        (slow, "raised TimeoutError"),
+        (cancelled, "was cancelled by its own"),
+    ],
 )
 def test_a_token_callable_that_fails_is_a_value_without_its_words(
     provider: Callable[[], Awaitable[str]], told: str
@@ -447,6 +460,67 @@ def test_a_token_callable_that_fails_is_a_value_without_its_words(
     assert isinstance(fetched, NoAnswer)
     assert told in fetched.detail
     assert canary.leaks(repr(fetched)) == []
+
+
+def test_who_is_cancelled_while_a_token_callable_runs_stays_cancelled() -> None:
+    async def main() -> None:
+        fetching = asyncio.create_task(CalledToken(slow, timeout_s=60).fetch(None))
+        await asyncio.sleep(1)
+        fetching.cancel()
+        with canary.raises(asyncio.CancelledError):
+            await fetching
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("status", [302, 404, 405, 410, 415])
+async def test_a_token_call_to_where_there_is_none_says_that_the_address_is_wrong(status: int) -> None:
+    fetched = await AppToken(lambda: an_answer(Answer(status=status, body=b"<html>"))).fetch(None)
+    assert fetched == NoAnswer(fault=Fault.ADDRESS, sent=False, detail=f"the token call answered HTTP {status}")
+
+
+APP = AppCredentials(app_id="given", app_secret=canary.TOKEN)
+OF_ENVIRONMENT = AppCredentials(app_id="app", app_secret=canary.TOKEN)
+TOKEN_SET = {"ASYNCIMPORT_TOKEN": canary.TOKEN}
+APP_SET = {"ASYNCIMPORT_APP_ID": "app", "ASYNCIMPORT_APP_SECRET": canary.TOKEN}
+
+
+@pytest.mark.parametrize(
+    ("token", "app", "environment", "used"),
+    [
+        pytest.param(numbered, None, TOKEN_SET, numbered, id="a-token-before-the-environment"),
+        pytest.param(None, APP, TOKEN_SET, APP, id="an-app-before-the-environment"),
+        pytest.param(None, None, TOKEN_SET | APP_SET, canary.TOKEN, id="of-the-environment-the-token-first"),
+        pytest.param(None, None, APP_SET | {"ASYNCIMPORT_TOKEN": ""}, OF_ENVIRONMENT, id="then-the-app"),
+    ],
+)
+def test_what_is_given_goes_before_the_environment(
+    token: Token | None, app: AppCredentials | None, environment: dict[str, str], used: object
+) -> None:
+    with with_only(environment):
+        found = credentials_of(token, app)
+    if isinstance(used, AppCredentials):
+        assert isinstance(found, AppCredentials)
+        assert (found.app_id, found.app_secret.reveal()) == (used.app_id, canary.TOKEN)
+    else:
+        assert found == used
+
+
+@pytest.mark.parametrize(
+    ("token", "app", "environment", "told"),
+    [
+        pytest.param(canary.TOKEN, APP, {}, "not both", id="both"),
+        pytest.param(None, None, {}, "no token", id="nothing"),
+        pytest.param(None, None, {"ASYNCIMPORT_APP_ID": "app"}, "no token", id="an-app-without-its-secret"),
+        pytest.param(None, None, {"ASYNCIMPORT_APP_SECRET": canary.TOKEN}, "no token", id="a-secret-without-its-app"),
+        pytest.param(None, None, APP_SET | {"ASYNCIMPORT_APP_ID": "a b"}, "app id", id="an-app-id-that-is-none"),
+    ],
+)
+def test_credentials_that_are_not_given_once_and_whole_are_refused_without_showing_any(
+    token: str | None, app: AppCredentials | None, environment: dict[str, str], told: str
+) -> None:
+    with with_only(environment), canary.raises(ConfigError, match=told):
+        credentials_of(token, app)
 
 
 def test_app_credentials_show_no_secret() -> None:

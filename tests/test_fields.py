@@ -205,6 +205,27 @@ def test_a_place_names_keys_escaped_and_cut() -> None:
     assert At().unknown_key("a b").place == '["a b"]'
 
 
+@pytest.mark.parametrize(
+    ("place", "within"),
+    [
+        ("data[3]", ""),
+        ("data[3].sex", "sex"),
+        ("data[3].identities[0].mpid", "identities[0].mpid"),
+        ('data[3]["a b"]', '["a b"]'),
+    ],
+)
+def test_a_problem_knows_its_place_within_its_record(place: str, within: str) -> None:
+    assert At(place).problem(None, "is required").place_in(3) == within
+
+
+def test_a_list_that_holds_itself_twice_is_told_once() -> None:
+    endless: list[Any] = []
+    endless += [endless, endless]
+    problems: list[Problem] = []
+    copy_json({"a": endless}, At(), problems, MAX_DEPTH)
+    assert ["deeper than" in problem.rule for problem in problems] == [True]
+
+
 def test_a_problem_of_a_whole_record_says_so() -> None:
     problem = At().problem(None, "takes a mapping")
     assert (problem.reason, str(problem)) == ("record: takes a mapping", "record: got nothing; takes a mapping")

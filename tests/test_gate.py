@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncimport.gate import MAX_PAUSE_S, Gate
+from asyncimport.gate import MAX_PAUSE_S, Gate, Place
 
 waits = st.none() | st.floats(0.001, 400)
 
@@ -83,6 +83,22 @@ def test_after_an_endless_outage_the_platform_is_trusted_again_within_bounds() -
     for _ in range(64):
         gate.accepted()
     assert paused_in_a_row(gate, 1) == [0.5]
+
+
+def test_a_worker_keeps_its_moment_until_the_pause_is_lengthened() -> None:
+    gate, place = Gate(), Place()
+    assert gate.moment_of(place, 10.0, 0.5) == 10.0
+    gate.throttled(now=10.0, started_at=9.0, retry_after_s=10.0)
+    assert [gate.moment_of(place, now, share) for now, share in ((10.0, 0.5), (19.0, 0.0), (20.5, 1.0))] == [21.0] * 3
+    gate.throttled(now=20.5, started_at=20.0, retry_after_s=5.0)
+    assert gate.moment_of(place, 20.5, 1.0) == pytest.approx(26.5)
+    assert gate.moment_of(place, 27.0, 0.0) == 27.0
+
+
+def test_a_worker_that_comes_after_the_pause_passes_at_once() -> None:
+    gate = Gate()
+    gate.throttled(now=10.0, started_at=9.0, retry_after_s=10.0)
+    assert gate.moment_of(Place(), 20.0, 1.0) == 20.0
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.floats(0, 60), waits), max_size=30), st.floats(0, 1))

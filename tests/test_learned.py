@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import canary
 import orjson
 import pytest
@@ -14,6 +15,7 @@ from strategies import (
     EXACT,
     IDS,
     PLAIN,
+    Whimsical,
     any_json,
     any_value,
     complete,
@@ -208,3 +210,25 @@ def test_a_form_tells_its_keys_its_fields_and_its_items() -> None:
     inner = Form(("configId",), frozenset({"configId"}), ())
     expected = Form(("phone", "customFields"), frozenset(record), (("customFields", inner),))
     assert form_of(shape_of(UserProfile), record, record) == expected
+
+
+def test_a_record_in_doubt_teaches_nothing() -> None:
+    code = learned(UserProfile, PLAIN)
+    assert [made(code, {"nick": "x"}) for _ in range(3)] == [None] * 3
+    assert code._made == {}
+
+
+def test_a_form_with_a_rule_over_its_own_fields_is_learned_with_it() -> None:
+    person = Identity(identity_value="1", identity_type="openid", mpid="wx", is_wechat_ecosystem=True)
+    record, code = Event(identities=[person], event_key="c"), learned(Event, None)
+    wires = [made(code, record) for _ in range(3)]
+    assert wires == [referred(record, None, Event)[0]] * 3
+    assert code.fast(record) == wires[0]
+    lacking = attrs.evolve(person, is_wechat_ecosystem=None)
+    assert code.fast(Event(identities=[lacking], event_key="c")) is None
+
+
+def test_a_rule_that_the_generator_does_not_know_leaves_every_record_of_the_form_to_the_reference() -> None:
+    record, shape = Whimsical(name="x"), shape_of(Whimsical)
+    form = form_of(shape, record, {"name": "x"})
+    assert compile_form(shape, None, form)(record) is None

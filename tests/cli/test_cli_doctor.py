@@ -17,6 +17,7 @@ import canary
 import orjson
 import pytest
 import trustme
+from environment import with_only
 from wire import ENVELOPE, Handler, hangs, http, says, tcp_server
 
 from asyncimport.cli.doctor import FEW_DAYS, certificate, examine, versions
@@ -25,7 +26,6 @@ from asyncimport.credentials import AppCredentials
 from asyncimport.emulator import Assumptions, Emulator, Status, ThrottleMessage
 from asyncimport.transport import HttpOptions
 
-NAMES = ("ASYNCIMPORT_BASE_URL", "ASYNCIMPORT_TOKEN", "ASYNCIMPORT_APP_ID", "ASYNCIMPORT_APP_SECRET")
 WRONG_TOKEN = b'{"code":"100200","errorCode":"TOKEN_ERROR","msg":"no such token"}'
 SECONDS = 5.0
 CONTROL = b"asyncimport-doctor-control"
@@ -34,12 +34,8 @@ CONTROL = b"asyncimport-doctor-control"
 @pytest.fixture(autouse=True)
 def environment() -> Iterator[None]:
     """The variables as tests set them, and as they were afterwards."""
-    before = {name: os.environ.pop(name, None) for name in NAMES}
-    yield
-    for name, value in before.items():
-        os.environ.pop(name, None)
-        if value is not None:
-            os.environ[name] = value
+    with with_only({}):
+        yield
 
 
 async def examined(base_url: str | None = None, **arguments: Any) -> dict[str, Finding]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
+import attrs
+import canary
 from hypothesis import strategies as st
 
 from asyncimport.compiled import Names, compile_record
 from asyncimport.configs import EventImportConfig, ImportMode, MatchingType, UserImportConfig
 from asyncimport.fields import At, Flag, Int64, JsonObject, ListOf, Millis, Problem, Text
 from asyncimport.records import Event, UserProfile
-from asyncimport.shape import ObjectOf, copy_record, shape_of
+from asyncimport.shape import ObjectOf, copy_record, shape_of, wire
 
 EXACT = UserImportConfig(is_matching=True, import_mode=ImportMode.FULL, matching_type=MatchingType.EXACT)
 PLAIN = UserImportConfig(is_matching=False, import_mode=ImportMode.FULL)
@@ -39,6 +41,30 @@ any_json = st.recursive(
     ),
     max_leaves=8,
 )
+
+
+class Nowhere(tzinfo):
+    """A time zone of the user's that cannot be asked."""
+
+    def utcoffset(self, moment: datetime | None) -> timedelta:
+        raise LookupError(canary.PERSON)
+
+    dst = utcoffset
+
+    def tzname(self, moment: datetime | None) -> str:
+        return canary.PERSON
+
+
+class Whim:
+    """A rule that the generator does not know."""
+
+    def check(self, wire: Any, at: At, problems: list[Problem], config: object) -> None: ...
+
+
+@attrs.define(kw_only=True)
+class Whimsical:
+    name: str | None = attrs.field(default=None, metadata=wire("name", Text()))
+    REQUIREMENTS = (Whim(),)
 
 
 def good(kind: Any) -> st.SearchStrategy[Any]:
