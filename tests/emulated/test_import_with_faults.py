@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import canary
-import psutil
 import pytest
+from leftovers import back_to, resources
 
 from asyncimport import (
     USERS,
@@ -85,11 +84,6 @@ def agrees(report: ImportReport, ledger: ResourceLedger) -> None:
     assert len(by_digest) <= report.batches
 
 
-def at_rest() -> tuple[int, int, int]:
-    gc.collect()
-    return psutil.Process().num_fds(), threading.active_count(), len(asyncio.all_tasks())
-
-
 MIX: list[Fault] = [
     Status(status=429, headers={"Retry-After": "1"}),
     Status(status=503),
@@ -108,7 +102,7 @@ MIX: list[Fault] = [
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_a_fifth_of_all_requests_failing_loses_nothing(seed: int) -> None:
-    before = at_rest()
+    before = resources()
     async with Emulator() as platform:
         platform.faults.rate(0.2, MIX, seed=seed)
         app = AppCredentials(app_id=platform.app_id, app_secret=platform.app_secret)
@@ -130,8 +124,7 @@ async def test_a_fifth_of_all_requests_failing_loses_nothing(seed: int) -> None:
         filled = [uuid for uuid in copies if not uuid.startswith("own-")]
         assert sorted(int(uuid[20:], 16) for uuid in filled) == list(range(0, 2400, 2))
         assert {uuid[:20] for uuid in filled} == {report.run_id}
-    await asyncio.sleep(0)
-    assert at_rest() == before
+    await back_to(before)
 
 
 @pytest.mark.parametrize(
@@ -334,7 +327,7 @@ async def test_an_async_source_that_pauses_longer_than_the_linger_is_neither_can
 
 
 async def test_leaving_and_cancelling_leave_no_task_socket_or_thread_behind() -> None:
-    before = at_rest()
+    before = resources()
     async with Emulator(token=canary.TOKEN) as platform:
         async with ImportClient(platform.url, token=canary.TOKEN, policy=policy()) as client:
             async with client.stream(USERS, people(10**7), PLAIN) as outcomes:
@@ -350,8 +343,7 @@ async def test_leaving_and_cancelling_leave_no_task_socket_or_thread_behind() ->
         with canary.raises(asyncio.CancelledError):
             await task
         await client.aclose()
-    await asyncio.sleep(0.01)
-    assert at_rest() == before
+    await back_to(before)
 
 
 async def test_connections_are_reused() -> None:

@@ -17,8 +17,9 @@ import canary
 import pytest
 from doors import HOST, Certificates, Proxy, Tap, opened
 from gateway import closes, passes, resets
+from leftovers import nothing_left_behind
 from lookups import Names, full_backlog, has_ipv6
-from netruns import BATCH, Run, agrees, in_two, nothing_left_behind, ordeal, people, policy
+from netruns import BATCH, Run, agrees, in_two, ordeal, people, policy
 from shortage import given_back, no_descriptors
 
 from asyncimport import ConfigError, HttpOptions, UploadStalled

@@ -20,18 +20,17 @@ from faulted import (
     Ended,
     Takes,
     VirtualPlatform,
-    back_to,
     counts,
     holds,
     ids_of,
     ledger_witness,
     over_tcp,
     people,
-    resources,
     run_out,
     spacious,
     virtually,
 )
+from leftovers import back_to, resources
 from scripted import OK, Sent, envelope
 from virtual import run_virtual
 from wire import http, says

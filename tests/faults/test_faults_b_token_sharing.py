@@ -15,7 +15,8 @@ import canary
 import pytest
 import sharing
 from attrs import asdict, define, field
-from token_office import Call, Office, ended, keeps_count, nothing_left_behind
+from leftovers import nothing_left_behind
+from token_office import Call, Office, ended, keeps_count
 from virtual import run_virtual
 
 from asyncimport import (

@@ -15,8 +15,9 @@ from typing import Any
 import canary
 import orjson
 import pytest
+from leftovers import nothing_left_behind
 from scripted import LOST, REFUSED_CONNECTION, envelope
-from token_office import Office, ended, keeps_count, nothing_left_behind
+from token_office import Office, ended, keeps_count
 from virtual import run_virtual
 
 from asyncimport import (

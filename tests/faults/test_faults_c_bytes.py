@@ -16,16 +16,15 @@ from faulted import (
     QUICK,
     Takes,
     Witness,
-    back_to,
     counts,
     holds,
     over_tcp,
     resent_over_tcp,
-    resources,
     run_out,
     spacious,
     was_repeated,
 )
+from leftovers import back_to, resources
 from wire import ENVELOPE, http, resets, says, tcp_server
 
 from asyncimport import ImportClient, Timeouts

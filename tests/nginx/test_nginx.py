@@ -16,7 +16,8 @@ from typing import Any
 import canary
 import pytest
 import trustme
-from netruns import BATCH, Run, in_two, nothing_left_behind, people, policy
+from leftovers import nothing_left_behind
+from netruns import BATCH, Run, in_two, people, policy
 from nginx import Nginx, delivered, free_port, needs_nginx, nginx
 
 from asyncimport import ConfigError, HttpOptions, UserProfile

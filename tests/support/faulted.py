@@ -6,17 +6,15 @@ The witness is the other side of the wire: a scripted platform in virtual time, 
 from __future__ import annotations
 
 import asyncio
-import gc
 import re
-import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import canary
 import orjson
-import psutil
 from attrs import define, evolve, field, frozen
+from leftovers import back_to, resources
 from scripted import OK, Reply, ScriptedTransport, Sent
 from virtual import run_virtual
 from wire import Handler, http, says, tcp_server
@@ -234,25 +232,6 @@ def virtually(
     """One import in virtual time, and the invariants."""
     ended = run_virtual(imported(platform.transport, count, policy=policy or spacious(), within_s=within_s, **run))
     return holds(evolve(ended, witness=platform.witness))
-
-
-def resources() -> tuple[int, int, int]:
-    """Descriptors, threads and tasks of this process."""
-    return psutil.Process().num_fds(), threading.active_count(), len(asyncio.all_tasks())
-
-
-async def back_to(before: tuple[int, int, int]) -> None:
-    """There is no more of anything than there was (I6); sockets that are closing are given a second."""
-    for _ in range(100):
-        if not (more := _more_than(before)):
-            return
-        await asyncio.sleep(0.01)
-    gc.collect()  # an exception with its frames may hold a socket in a circle
-    assert _more_than(before) == [], more
-
-
-def _more_than(before: tuple[int, int, int]) -> list[int]:
-    return [now - then for now, then in zip(resources(), before, strict=True) if now > then]
 
 
 async def over_tcp(

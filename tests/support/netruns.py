@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import canary
 import orjson
-import psutil
 from attrs import define, field
 from gateway import Act, Gateway, gateway
+from leftovers import nothing_left_behind
 
 from asyncimport import (
     USERS,
@@ -129,27 +127,6 @@ def agrees(run: Run, platform: Emulator, door: Gateway, *, cuts_again: bool = Fa
     for exchange in door.exchanges:
         part = bytes(exchange.body)
         assert not repeated or cuts_again or any(whole.startswith(part) for whole in wholes)
-
-
-def at_rest() -> tuple[int, int, int]:
-    return psutil.Process().num_fds(), threading.active_count(), len(asyncio.all_tasks())
-
-
-@asynccontextmanager
-async def nothing_left_behind(within_s: float = 3) -> AsyncIterator[None]:
-    """Descriptors, threads and tasks are back where they were, and no exception went unretrieved (I6)."""
-    loop, told = asyncio.get_running_loop(), list[Any]()
-    loop.set_exception_handler(lambda _loop, context: told.append(context))
-    gc.collect()
-    before = at_rest()
-    yield
-    gc.collect()
-    end = loop.time() + within_s
-    while at_rest() != before and loop.time() < end:  # noqa: ASYNC110 -- the system tells nobody
-        await asyncio.sleep(0.01)
-    assert at_rest() == before
-    assert told == []
-    loop.set_exception_handler(None)
 
 
 @asynccontextmanager

@@ -8,7 +8,8 @@ from typing import Any
 
 import canary
 from attrs import evolve, field, frozen
-from faulted import QUICK, back_to, resources, to_its_end
+from faulted import QUICK, to_its_end
+from leftovers import back_to, resources
 
 from asyncimport import (
     EVENTS,

@@ -6,16 +6,12 @@ Its log is the witness: who asked for a token when, and which request came with 
 from __future__ import annotations
 
 import asyncio
-import gc
-import threading
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import canary
 import orjson
-import psutil
 from attrs import define, field, frozen
 from scripted import OK, REFUSED_CONNECTION, envelope
 
@@ -153,17 +149,3 @@ def ended(error: AsyncImportError, committed: Mapping[str, int]) -> ImportReport
     assert canary.scan(error) == []
     assert canary.leaks(f"{report}{report!r}") == []
     return report
-
-
-def at_rest() -> tuple[int, int, int]:
-    gc.collect()
-    return psutil.Process().num_fds(), threading.active_count(), len(asyncio.all_tasks())
-
-
-@asynccontextmanager
-async def nothing_left_behind() -> AsyncIterator[None]:
-    """As many descriptors, threads and tasks afterwards as before (I6)."""
-    before = at_rest()
-    yield
-    await asyncio.sleep(0.01)
-    assert at_rest() == before
