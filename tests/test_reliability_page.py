@@ -13,7 +13,7 @@ from docs import fault_table
 #: Faults of which no test speaks, and those of whose tests none says which breakage turned it red.
 MISSING = {
     "tests": [f"D{n}" for n in range(1, 15) if n != 13],
-    "breakages": ["D13", *(f"E{n}" for n in range(1, 18)), *(f"F{n}" for n in range(1, 19))],
+    "breakages": ["D13"],
 }
 FOUND = json.loads(RESULTS.read_text(encoding="utf-8"))["cases"]
 

@@ -100,7 +100,8 @@ async def test_an_import_that_was_killed_goes_on_and_tells_of_all_of_it(
     assert len(rejects.read_text(encoding="utf-8").splitlines()) == 3
 
 
-async def test_an_import_that_has_ended_sends_nothing_and_needs_no_file(tmp_path: Path) -> None:
+@pytest.mark.breakage("journal: write down as pending what was accepted")
+async def test_f14_an_import_that_has_ended_sends_nothing_and_needs_no_file(tmp_path: Path) -> None:
     path, journal = people(tmp_path, 1200), tmp_path / "a.journal"
     async with Emulator(token=canary.TOKEN) as platform:
         first = await ran("users", path, "--mode", "full", "--journal", str(journal), "--json", url=platform.url)
@@ -168,6 +169,7 @@ async def test_a_file_that_was_changed_is_refused_before_anything_is_sent(tmp_pa
     assert "belongs to another import: the config differs" in other.err
 
 
+@pytest.mark.breakage("schema: look for no empty file")
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -177,7 +179,9 @@ async def test_a_file_that_was_changed_is_refused_before_anything_is_sent(tmp_pa
     ],
     ids=["missing", "another file", "empty"],
 )
-async def test_what_is_no_journal_is_refused_with_a_sentence(tmp_path: Path, content: bytes | None, told: str) -> None:
+async def test_f7_what_is_no_journal_is_refused_with_a_sentence(
+    tmp_path: Path, content: bytes | None, told: str
+) -> None:
     journal = tmp_path / "a.journal"
     if content is not None:
         journal.write_bytes(content)

@@ -51,6 +51,7 @@ def waits_for_a_writer(process: asyncio.subprocess.Process) -> bool:
     return Path(f"/proc/{process.pid}/wchan").read_text(encoding="ascii") == "wait_for_partner"
 
 
+@pytest.mark.breakage("signals: leave SIGTERM to the system")
 @pytest.mark.skipif(not Path("/proc/self/wchan").exists(), reason="the system does not tell where a process waits")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("command", [("users", "{path}", "--mode", "full"), ("check", "users", "{path}")], ids=str)
@@ -65,6 +66,7 @@ async def test_e5_e7_a_pipe_that_nobody_opens_holds_up_no_end(
     assert (result.code, result.out, result.err) == (130, "", "")
 
 
+@pytest.mark.breakage("importing: leave SIGTERM to the system")
 @pytest.mark.parametrize("journal", [True, False], ids=["journal", "no journal"])
 async def test_e7_a_pipe_in_which_nothing_comes_holds_up_no_end(tmp_path: Path, journal: bool) -> None:
     pipe, path = tmp_path / "people.csv", tmp_path / "a.journal"
@@ -97,24 +99,29 @@ async def test_a_check_ends_with_what_it_has_found(tmp_path: Path) -> None:
     assert "0 with errors" in result.out
 
 
-@pytest.mark.parametrize("journal", [True, False], ids=["journal", "no journal"])
-async def test_e7_a_platform_that_never_answers_holds_up_no_end(tmp_path: Path, journal: bool) -> None:
+@pytest.mark.breakage("importing: let SIGTERM drain as long as Ctrl-C does")
+async def test_e7_a_platform_that_never_answers_holds_up_no_end(tmp_path: Path) -> None:
     path = tmp_path / "a.journal"
-    kept = ("--journal", str(path)) if journal else ()
     async with Emulator(token=canary.TOKEN) as platform:
         platform.faults.add(Hang())
         gate = platform.faults.hold()
-        process = await started("users", people(tmp_path, 20_000), "--mode", "full", *kept, url=platform.url)
-        await gate.arrived(8)
+        command = ("users", people(tmp_path, 20_000), "--mode", "full")
+        both = [await started(*command, *kept, url=platform.url) for kept in ((), ("--journal", str(path)))]
+        await gate.arrived(16)
         gate.open()
-        result = await signalled(process, signal.SIGTERM)
-    assert result.code == 130
-    assert "4,000 unconfirmed" in result.out
-    assert (f"to go on: asyncimport resume {path}" in result.err) is journal
+        alone, kept = await asyncio.gather(*(signalled(process, signal.SIGTERM) for process in both))
+        assert platform.ledger.requests == 16
+    for result in (alone, kept):
+        assert result.code == 130
+        assert "4,000 unconfirmed" in result.out
+    assert "asyncimport resume" not in alone.err
+    assert f"to go on: asyncimport resume {path}" in kept.err
 
 
+@pytest.mark.breakage("importing: take the second signal as the first")
 @pytest.mark.parametrize(
-    ("first", "second"), [(signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGTERM), (signal.SIGTERM,) * 2]
+    ("first", "second"),
+    [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGTERM)],
 )
 async def test_e6_a_second_signal_of_either_kind_stops_at_once_and_leaves_the_journal_whole(
     tmp_path: Path, first: signal.Signals, second: signal.Signals
@@ -123,7 +130,7 @@ async def test_e6_a_second_signal_of_either_kind_stops_at_once_and_leaves_the_jo
         platform.faults.add(Hang())
         gate = platform.faults.hold()
         path = str(tmp_path / "a.journal")
-        arguments = ("users", people(tmp_path, 20_000), "--mode", "full", "--journal", path)
+        arguments = ("users", people(tmp_path, 6_000), "--mode", "full", "--journal", path)
         process = await started(*arguments, url=platform.url)
         await gate.arrived(8)
         gate.open()
@@ -136,13 +143,14 @@ async def test_e6_a_second_signal_of_either_kind_stops_at_once_and_leaves_the_jo
         took_s = time.monotonic() - began
         platform.faults.clear()
         resumed = await ran("resume", path, url=platform.url)
-        assert platform.ledger.users.distinct == 20_000
+        assert platform.ledger.users.distinct == 6_000
     assert took_s < 3
     assert result.code == 130
     assert "4,000 unconfirmed" in result.out
     assert resumed.code == 0, resumed.err
 
 
+@pytest.mark.breakage("importing: do not tell how to go on")
 async def test_e5_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     path = tmp_path / "a.journal"
     async with Emulator(token=canary.TOKEN) as platform:

@@ -107,10 +107,11 @@ def check(job: Job, story: Story, expected: dict[str, Any], server: Server, sinc
     assert totals(story.report) == expected, story
 
 
+@pytest.mark.breakage("file: note a batch as accepted when it is planned")
 @pytest.mark.timeout(4 * 3600)
 @pytest.mark.parametrize("kind", ["generator", "spooled"])
 @pytest.mark.parametrize("count", [FEW, MANY], ids=["few batches", "a folded group"])
-def test_killed_at_any_system_call_a_run_ends_as_if_nothing_had_been_e8_f4_f12_h6_i1_i2_i3_i10(
+def test_e8_f4_f12_h6_killed_at_any_system_call_a_run_ends_as_if_nothing_had_been(
     kind: str, count: int, scale: Scale, server: Server, tmp_path: Path
 ) -> None:
     chance = random.Random(random.getrandbits(32))

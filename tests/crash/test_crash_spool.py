@@ -67,8 +67,9 @@ def stuck_life(job: Job, story: Story, queue: Queue, server: Server) -> None:
     story.kills.append(f"after {queue.handed - before} were taken")
 
 
+@pytest.mark.breakage("file: note a batch as accepted when it is planned")
 @pytest.mark.timeout(600)
-def test_of_a_source_that_comes_once_a_kill_takes_only_what_was_not_yet_on_disk_e8_h6_i1_i2_i3_i10(
+def test_e8_h6_of_a_source_that_comes_once_a_kill_takes_only_what_was_not_yet_on_disk(
     scale: Scale, server: Server, tmp_path: Path
 ) -> None:
     with once(scale.count) as queue:
@@ -94,6 +95,7 @@ def test_of_a_source_that_comes_once_a_kill_takes_only_what_was_not_yet_on_disk_
         assert report["source_ended"]
 
 
+@pytest.mark.breakage("opening: do not tell what a kill may have cost")
 @pytest.mark.parametrize(
     "kills",
     [
@@ -101,7 +103,7 @@ def test_of_a_source_that_comes_once_a_kill_takes_only_what_was_not_yet_on_disk_
         pytest.param(4, id="four kills"),
     ],
 )
-def test_all_that_kills_took_of_a_source_that_comes_once_is_told_at_the_end_e8(
+def test_e8_all_that_kills_took_of_a_source_that_comes_once_is_told_at_the_end(
     kills: int, server: Server, tmp_path: Path
 ) -> None:
     with once(20_000) as queue:
@@ -120,8 +122,9 @@ def test_all_that_kills_took_of_a_source_that_comes_once_is_told_at_the_end_e8(
         assert whole_life(job)["possibly_lost"] == report["possibly_lost"]
 
 
+@pytest.mark.breakage("opening: do not tell what a kill may have cost")
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed: it makes the disk slow")
-def test_a_slow_disk_lets_a_source_that_comes_once_wait_so_that_no_more_is_lost_e8_f18(
+def test_e8_f18_a_slow_disk_lets_a_source_that_comes_once_wait_so_that_no_more_is_lost(
     server: Server, tmp_path: Path
 ) -> None:
     with once(6_000) as queue:

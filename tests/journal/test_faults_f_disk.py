@@ -24,7 +24,7 @@ from asyncimport.emulator import Delay, Emulator
 from asyncimport.journal.schema import hidden_beside
 
 #: So many that the disk fails in the midst of them.
-COUNT = 4000
+COUNT = 1500
 
 
 @pytest.fixture
@@ -94,6 +94,7 @@ def on(journal: Path, *endings: str) -> list[str]:
     return [option for name in names for option in ("-P", name)]
 
 
+@pytest.mark.breakage("disk: tell nobody of the fault; or dispatcher: send a batch before it is on disk")
 @needs_strace
 @pytest.mark.parametrize("spool", [False, True], ids=["read again", "spooled"])
 @pytest.mark.parametrize(
@@ -108,6 +109,7 @@ async def test_f1_a_write_that_fails_ends_the_run_and_a_later_one_goes_on(
     await ended_by_the_disk(platform, came, journal, words, spool=spool)
 
 
+@pytest.mark.breakage("disk: tell nobody of the fault")
 @needs_strace
 async def test_f3_a_short_write_ends_the_run_and_a_later_one_goes_on(platform: Emulator, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
@@ -116,12 +118,14 @@ async def test_f3_a_short_write_ends_the_run_and_a_later_one_goes_on(platform: E
     await ended_by_the_disk(platform, came, journal, "full")
 
 
+@pytest.mark.breakage("disk: tell nobody of the fault")
 async def test_f1_a_limit_on_the_size_of_files_ends_the_run(platform: Emulator, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     came = await child(job(platform, journal, file_limit=100_000))
     await ended_by_the_disk(platform, came, journal, "written")
 
 
+@pytest.mark.breakage("schema: let the system's own errors out while a journal is made")
 @pytest.mark.parametrize("limit", [0, 4_096, 20_000], ids=["nothing", "a page", "half of it"])
 async def test_f1_a_limit_that_allows_no_journal_at_all_sends_nothing(
     platform: Emulator, tmp_path: Path, limit: int
@@ -142,6 +146,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     assert journals.unmounted(folder)
 
 
+@pytest.mark.breakage("disk: tell nobody of the fault")
 async def test_f1_a_full_file_system_ends_the_run_and_a_larger_one_goes_on(
     platform: Emulator, small_disk: Path
 ) -> None:
@@ -154,6 +159,7 @@ async def test_f1_a_full_file_system_ends_the_run_and_a_larger_one_goes_on(
     await resumed(platform, journal)
 
 
+@pytest.mark.breakage("schema, lock: let the system's own errors out")
 async def test_f1_a_file_system_that_is_full_before_the_run_sends_nothing(platform: Emulator, small_disk: Path) -> None:
     journal = small_disk / "journal"
     with canary.raises(OSError, match="No space left"):
@@ -187,6 +193,7 @@ class FailsAtOnce:
         """Nothing is to be let go of."""
 
 
+@pytest.mark.breakage("disk: forget a question that came with what cannot be written")
 async def test_f1_who_asks_together_with_a_write_that_fails_is_not_left_waiting() -> None:
     book, failures = FailsAtOnce(), list[Exception]()
     writer: DiskWriter[int] = DiskWriter("journal", book, SystemClock(), failed=failures.append)
@@ -201,6 +208,7 @@ async def test_f1_who_asks_together_with_a_write_that_fails_is_not_left_waiting(
     assert len(failures) == 1
 
 
+@pytest.mark.breakage("file: close a journal that has failed as any other")
 @needs_strace
 @pytest.mark.parametrize(("spool", "when"), [(False, 2), (True, 8)], ids=["in a checkpoint", "in a commit"])
 async def test_f2_a_sync_that_fails_is_not_tried_again(
@@ -219,17 +227,24 @@ async def test_f2_a_sync_that_fails_is_not_tried_again(
     was_drained(came, platform)
 
 
+@pytest.mark.breakage("schema: go on after a sync that failed")
 @needs_strace
-@pytest.mark.parametrize("when", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("call", "when"),
+    [("fdatasync", 1), ("fsync", 1), ("fdatasync", 5)],
+    ids=["SQLite's own", "of the whole file", "when it gets its log"],
+)
 async def test_f2_a_sync_that_fails_while_the_journal_is_made_fails_before_the_first_request(
-    platform: Emulator, tmp_path: Path, when: int
+    platform: Emulator, tmp_path: Path, call: str, when: int
 ) -> None:
     journal = tmp_path / "journal"
     files = on(journal, "", ".new", "-journal")
-    came = await child(job(platform, journal), *files, f"--inject=fsync,fdatasync:error=EIO:when={when}")
+    came = await child(job(platform, journal), *files, f"--inject={call}:error=EIO:when={when}")
+    assert [line for line in came.calls if "INJECTED" in line]
     assert (came.error, platform.ledger.requests) == ("JournalError", 0), came
 
 
+@pytest.mark.breakage("disk: tell nobody of the fault")
 @needs_strace
 async def test_f2_a_sync_that_fails_ends_the_run_and_a_later_one_goes_on(platform: Emulator, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
@@ -238,9 +253,18 @@ async def test_f2_a_sync_that_fails_ends_the_run_and_a_later_one_goes_on(platfor
     await ended_by_the_disk(platform, came, journal, "disk I/O error", spool=True)
 
 
+@pytest.mark.breakage("lock: go on without a lock file that cannot be made")
 @needs_strace
-@pytest.mark.parametrize("error", ["EACCES", "EROFS", "EDQUOT", "ENOSPC", "EMFILE"])
-@pytest.mark.parametrize("ending", ["", ".new", ".lock", "-wal", "-shm"])
+@pytest.mark.parametrize(
+    ("ending", "error"),
+    [
+        *(("", error) for error in ("EACCES", "EROFS", "EMFILE")),
+        *((".new", error) for error in ("EACCES", "ENOSPC")),
+        *((".lock", error) for error in ("EROFS", "EDQUOT")),
+        *(("-wal", error) for error in ("EACCES", "EROFS")),
+        *(("-shm", error) for error in ("ENOSPC", "EMFILE")),
+    ],
+)
 async def test_f11_a_file_that_cannot_be_opened_fails_before_the_first_request(
     platform: Emulator, tmp_path: Path, ending: str, error: str
 ) -> None:
@@ -250,6 +274,7 @@ async def test_f11_a_file_that_cannot_be_opened_fails_before_the_first_request(
     assert str(journal) in came.message
 
 
+@pytest.mark.breakage("schema, lock: let the system's own errors out")
 async def test_f11_a_read_only_file_system_fails_before_the_first_request(platform: Emulator, small_disk: Path) -> None:
     journal = small_disk / "journal"
     assert journals.mounted(small_disk, "ro", again=True)
@@ -258,6 +283,7 @@ async def test_f11_a_read_only_file_system_fails_before_the_first_request(platfo
     assert "Read-only" in came.message
 
 
+@pytest.mark.breakage("schema, lock: let the system's own errors out")
 @pytest.mark.parametrize("mode", [0o000, 0o400, 0o555], ids=["closed", "only to be listed", "only to be read"])
 async def test_f11_a_folder_that_is_not_ours_fails_before_the_first_request(
     platform: Emulator, tmp_path: Path, mode: int
@@ -272,3 +298,17 @@ async def test_f11_a_folder_that_is_not_ours_fails_before_the_first_request(
     came = await child(job(platform, folder / "journal", user=nobody))
     assert (came.error, platform.ledger.requests) == ("JournalError", 0), came
     assert "Permission denied" in came.message
+
+
+@pytest.mark.breakage("schema: sync no commit of a spooled run")
+@needs_strace
+@pytest.mark.parametrize("spool", [False, True], ids=["read again", "spooled"])
+async def test_e9_only_what_is_spooled_waits_for_the_disk_at_each_commit(
+    platform: Emulator, tmp_path: Path, spool: bool
+) -> None:
+    journal = tmp_path / "journal"
+    traced = [*on(journal, "-wal"), "-e", "trace=pwrite64,fdatasync"]
+    came = await child(job(platform, journal, spool=spool, count=200), *traced)
+    assert came.error is None, came
+    synced = ["fdatasync" in call for call in came.calls if "exited" not in call]
+    assert (synced[-1], sum(synced) > 5) == (True, spool), came.calls

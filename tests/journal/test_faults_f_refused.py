@@ -77,6 +77,7 @@ def only_a_rollback_journal(path: Path) -> None:
     Path(f"{path}-journal").write_bytes(bytes(512))
 
 
+@pytest.mark.breakage("schema: look at what a link leads to")
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -109,11 +110,13 @@ def sizes(folder: Path) -> dict[str, int]:
     return {path.name: path.lstat().st_size for path in folder.iterdir()}
 
 
+@pytest.mark.breakage("schema: take whatever has this name for a file")
 def test_f7_a_fifo_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
     a_fifo(tmp_path / "journal")
     asyncio.run(asyncio.wait_for(refused(people(1), tmp_path / "journal", ScriptedTransport(), "no regular"), 5))
 
 
+@pytest.mark.breakage("lock: follow a link")
 @pytest.mark.parametrize("ending", [".lock", ".new", "-wal", "-shm"])
 @pytest.mark.parametrize("make", [a_directory, a_fifo, a_link_to_nothing], ids=lambda make: make.__name__)
 def test_f7_something_else_beside_the_journal_is_refused_or_put_away(
@@ -143,6 +146,7 @@ async def begun(journal: Path, source: Any, **run: Any) -> None:
 OTHER_CONFIG = UserImportConfig(is_matching=False, import_mode=ImportMode.FULL)
 
 
+@pytest.mark.breakage("file: do not compare the fingerprint")
 @pytest.mark.parametrize(
     ("words", "client", "arguments", "run"),
     [
@@ -166,6 +170,7 @@ async def test_f8_a_journal_of_another_import_is_refused_by_the_name_of_what_dif
     assert (await journals.imported(people(30), journal, transport, source_id="a")).accepted == 30
 
 
+@pytest.mark.breakage("file: do not compare the fingerprint")
 async def test_f8_a_file_read_in_another_way_is_refused(tmp_path: Path) -> None:
     journal, path = tmp_path / "journal", tmp_path / "users.csv"
     path.write_text(CSV)
@@ -174,6 +179,7 @@ async def test_f8_a_file_read_in_another_way_is_refused(tmp_path: Path) -> None:
     await refused(people(30), journal, ScriptedTransport(), "how the source is read")
 
 
+@pytest.mark.breakage("file: do not compare the fingerprint")
 async def test_f8_a_finished_import_of_a_file_that_has_changed_since_is_refused(tmp_path: Path) -> None:
     journal, path = tmp_path / "journal", tmp_path / "users.csv"
     path.write_text(CSV)
@@ -182,6 +188,7 @@ async def test_f8_a_finished_import_of_a_file_that_has_changed_since_is_refused(
     await refused(users_of(path), journal, ScriptedTransport(), "has ended, and the file has changed")
 
 
+@pytest.mark.breakage("schema: take a newer version")
 @pytest.mark.parametrize("version", [3, 1000, 2**31 - 1])
 async def test_f8_a_journal_of_a_newer_version_is_refused(tmp_path: Path, version: int) -> None:
     journal = tmp_path / "journal"
@@ -191,6 +198,7 @@ async def test_f8_a_journal_of_a_newer_version_is_refused(tmp_path: Path, versio
     await refused(people(30), journal, ScriptedTransport(), f"newer version .*format {version}")
 
 
+@pytest.mark.breakage("schema: take an older version")
 async def test_f8_a_journal_of_an_older_version_is_refused_too(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     await begun(journal, people(30))
@@ -214,6 +222,7 @@ async def until_open(journal: Path, process: asyncio.subprocess.Process) -> None
     await journals.until_there(journal, Path(f"{journal}.lock"), but=process)
 
 
+@pytest.mark.breakage("lock: do not lock; or do not say who holds it")
 async def test_f9_the_second_process_is_refused_within_a_second_and_told_whose_it_is(
     platform: Emulator, tmp_path: Path
 ) -> None:
@@ -231,6 +240,7 @@ async def test_f9_the_second_process_is_refused_within_a_second_and_told_whose_i
     assert platform.ledger.users.total == 100
 
 
+@pytest.mark.breakage("lock: take a lock file that is there for a lock")
 async def test_f9_after_kill_9_the_lock_is_free(platform: Emulator, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     first = await journals.started(job(platform, journal, waits=True))
@@ -241,6 +251,7 @@ async def test_f9_after_kill_9_the_lock_is_free(platform: Emulator, tmp_path: Pa
     assert (await journals.child(job(platform, journal, waits=False))).error is None
 
 
+@pytest.mark.breakage("lock: do not lock")
 async def test_f9_two_runs_of_one_process_are_refused_as_well(tmp_path: Path) -> None:
     journal, transport, may_end = tmp_path / "journal", ScriptedTransport(), asyncio.Event()
 
@@ -260,6 +271,7 @@ async def test_f9_two_runs_of_one_process_are_refused_as_well(tmp_path: Path) ->
     assert (await journals.imported(people(50), journal, transport)).accepted == 50
 
 
+@pytest.mark.breakage("lock: go on where there are no locks")
 @needs_strace
 @pytest.mark.parametrize("error", ["ENOLCK", "EOPNOTSUPP", "ENOSYS"])
 async def test_f10_a_file_system_without_locks_is_refused(platform: Emulator, tmp_path: Path, error: str) -> None:
@@ -269,6 +281,7 @@ async def test_f10_a_file_system_without_locks_is_refused(platform: Emulator, tm
     assert "file system without locks" in came.message
 
 
+@pytest.mark.breakage("lock: go on after any other error of a lock")
 @needs_strace
 async def test_f10_locks_that_fail_otherwise_are_refused(platform: Emulator, tmp_path: Path) -> None:
     journal = tmp_path / "journal"

@@ -57,6 +57,7 @@ def moved(journal: Path) -> None:
     journal.rename(journal.with_name("elsewhere"))
 
 
+@pytest.mark.breakage("file: do not look whether the journal is still there")
 @pytest.mark.parametrize(
     "meddle",
     [removed, removed_alone, replaced_by_a_copy, replaced_by_a_link, moved],
@@ -83,6 +84,9 @@ async def test_f13_a_journal_that_goes_away_ends_the_run_and_what_is_in_flight_i
     assert report.accepted < 5000
 
 
+@pytest.mark.breakage(
+    "journal: write down as pending what was accepted; or opening: restore no counts; or catch_up: read on after the end"
+)
 @pytest.mark.parametrize("spool", [False, True], ids=["read again", "spooled"])
 @pytest.mark.parametrize("source", [people, journals.mixed], ids=lambda source: source.__name__)
 async def test_f14_a_run_of_which_everything_is_acknowledged_sends_nothing_and_reports_the_same(
@@ -152,6 +156,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.breakage("recut: compare no digest")
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
 @pytest.mark.parametrize(("change", "words"), CHANGES, ids=[change.__name__ for change, _ in CHANGES])
 async def test_f15_a_source_that_has_changed_is_refused_before_anything_is_sent(
@@ -197,6 +202,7 @@ FILE_CHANGES = {
 }
 
 
+@pytest.mark.breakage("recut: compare no digest")
 @pytest.mark.parametrize("write", FILES, ids=lambda write: write.__name__)
 @pytest.mark.parametrize("change", FILE_CHANGES)
 async def test_f15_a_file_that_has_changed_is_refused_before_anything_is_sent(
@@ -215,6 +221,7 @@ def touch(folder: Path) -> None:
         os.utime(each, ns=(1, 1))
 
 
+@pytest.mark.breakage("fingerprint: refuse a file that was touched")
 @pytest.mark.parametrize("write", FILES, ids=lambda write: write.__name__)
 @pytest.mark.parametrize("end", [200, 300], ids=["touched", "appended to"])
 async def test_f15_a_file_that_was_only_touched_or_appended_to_goes_on(
@@ -234,7 +241,7 @@ async def test_f15_a_file_that_was_only_touched_or_appended_to_goes_on(
 MANY = 1_000_000
 
 
-def group_of(number: int) -> list[Entry]:
+def group() -> list[Entry]:
     """Settled batches of 500, as a run leaves them."""
     return [
         Entry(
@@ -249,13 +256,13 @@ def group_of(number: int) -> list[Entry]:
             sent_bytes=200_000,
             elapsed_s=each / 100,
         )
-        for each in range(number, number + GROUP)
+        for each in range(GROUP)
     ]
 
 
 @pytest.fixture(scope="module")
 def million(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A journal of a run that has come far: its settled groups are written as the run would, all of them alike but for their places."""
+    """A journal of a run that has come far: its settled groups are as the run would write them, all alike but for their places."""
     folder = tmp_path_factory.mktemp("million")
     journal = folder / "journal"
     asyncio.run(journals.stopped(people(40), journal, ScriptedTransport(), 1))
@@ -263,9 +270,12 @@ def million(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     connection.execute("BEGIN")
     for table in ("batches", "rejects", "spool"):
         connection.execute(f"DELETE FROM {table}")
+    _, _, _, length, *sums, _ = segment_of(group())
     for number in range(0, MANY // GROUP * GROUP, GROUP):
-        row = segment_of(group_of(number))
-        connection.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        row = (number, GROUP, number * 500, number * 500 + length, *sums)
+        connection.execute(
+            "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, schema.checksum_of(*row))
+        )
     schema.put_meta(connection, "session", Session.STOPPED)
     connection.execute("COMMIT")
     connection.close()
@@ -273,6 +283,7 @@ def million(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     journal.unlink()
 
 
+@pytest.mark.breakage("reading: unpack each group of batches when a journal is opened")
 def test_f16_a_journal_of_a_million_batches_opens_within_two_seconds(million: Path) -> None:
     run = journals.look(million).run
     begun = time.perf_counter()
@@ -293,6 +304,7 @@ def read_s(path: Path) -> float:
     return time.perf_counter() - begun
 
 
+@pytest.mark.breakage("reading: fetch all groups at once")
 def test_f16_opening_it_takes_no_memory_but_for_eight_bytes_a_batch_id(million: Path) -> None:
     run = journals.look(million).run
     tracemalloc.start()
@@ -307,12 +319,14 @@ def test_f16_opening_it_takes_no_memory_but_for_eight_bytes_a_batch_id(million: 
     assert peak < 2.5 * 8 * MANY + 1_000_000
 
 
-async def test_f16_two_thousand_batches_take_less_than_a_megabyte(tmp_path: Path) -> None:
+@pytest.mark.breakage("file: fold no group")
+async def test_f16_two_thousand_batches_are_folded_and_take_less_than_a_hundred_bytes_each(tmp_path: Path) -> None:
     journal, singly = tmp_path / "journal", DispatchPolicy(batch_size=1, max_in_flight=16)
     report = await journals.imported(people(2000), journal, ScriptedTransport(delay_s=0.0), policy=singly)
     assert report.batches == 2000
     assert journals.beside(journal) == [""]
-    assert journal.stat().st_size < 1_000_000
+    assert journals.rows(journal, "SELECT COUNT(*) FROM batches") == [(2000 % GROUP,)]
+    assert journal.stat().st_size < 100 * 2000
 
 
 @pytest.fixture
@@ -329,6 +343,7 @@ def modes(folder: Path) -> dict[str, str]:
     return {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in sorted(folder.iterdir())}
 
 
+@pytest.mark.breakage("schema: make files, or folders, for everybody")
 async def test_f17_everything_is_for_its_owner_alone_whatever_the_umask(platform: Emulator, tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
     waiting = job(platform, folder / "journal", waits=True, umask=0, spool=True, rejects=str(folder / "rejects"))
@@ -342,6 +357,7 @@ async def test_f17_everything_is_for_its_owner_alone_whatever_the_umask(platform
     assert {oct(stat.S_IMODE(each.stat().st_mode)) for each in (folder, folder.parent)} == {"0o700"}
 
 
+@pytest.mark.breakage("schema: make files for everybody")
 async def test_f17_the_file_of_rejects_is_for_its_owner_alone_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
@@ -357,6 +373,7 @@ def plant(link: Path, victim: Path) -> None:
     link.symlink_to(victim)
 
 
+@pytest.mark.breakage("schema, lock: follow links")
 @pytest.mark.parametrize("ending", ["", ".new", ".lock", "-wal", "-shm", "-journal"])
 @pytest.mark.parametrize("is_there", [True, False], ids=["to a file", "to nothing"])
 async def test_f17_a_link_that_somebody_planted_is_not_followed(tmp_path: Path, ending: str, is_there: bool) -> None:
@@ -375,25 +392,26 @@ async def test_f17_a_link_that_somebody_planted_is_not_followed(tmp_path: Path, 
     assert victim.exists() is is_there
 
 
+@pytest.mark.breakage("disk: let the loop wait while the thread opens the journal")
 @needs_strace
 @pytest.mark.parametrize(
-    ("spool", "delay_ms", "when"),
-    [(False, 5000, "1"), (False, 5000, "5"), (True, 300, "1+")],
-    ids=["opening", "closing", "spooled, each time"],
+    ("spool", "delay_s", "when"),
+    [(False, 0.6, "1+4"), (True, 0.15, "1+")],
+    ids=["opening and closing", "spooled, each time"],
 )
 async def test_f18_a_disk_that_takes_its_time_holds_up_nothing_but_the_journal(
-    platform: Emulator, tmp_path: Path, spool: bool, delay_ms: int, when: str
+    platform: Emulator, tmp_path: Path, spool: bool, delay_s: float, when: str
 ) -> None:
-    slow = f"--inject=fsync,fdatasync:delay_enter={delay_ms}ms:when={when}"
+    slow = f"--inject=fsync,fdatasync:delay_enter={delay_s * 1000:.0f}ms:when={when}"
     gaps = [0.0]
     here = asyncio.create_task(journals.watch(gaps))
     came = await journals.child(job(platform, tmp_path / "slow", spool=spool), "-e", "trace=fsync,fdatasync", slow)
     here.cancel()
-    assert came.took_s > delay_ms / 1000
-    assert came.worst_gap_s < max(0.1, 3 * max(gaps)), "the machine itself was not so busy"
-    assert came.error is None or "in time" in came.message, came
+    assert came.took_s > 2 * delay_s
+    assert came.worst_gap_s < max(0.05, 3 * max(gaps)), "the machine itself was not so busy"
+    assert came.error is None, came
     assert came.report is not None
-    assert came.report["accepted"] == platform.ledger.users.total
+    assert came.report["accepted"] == platform.ledger.users.total == 100
 
 
 async def test_no_token_and_no_record_is_in_a_journal_but_what_was_not_accepted(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from journals import FRAME_BYTES, POLICY, WAL_HEADER_BYTES, Told
 from scripted import OK, ScriptedTransport, Sent
 
-from asyncimport import ImportReport
+from asyncimport import USERS, ImportReport
 from asyncimport.attempt import Answer, Attempt
 from asyncimport.journal import schema
 from asyncimport.journal.entry import EntryState, with_pieces
@@ -103,6 +103,11 @@ def frame_ends(wal: bytes) -> range:
     return range(WAL_HEADER_BYTES, len(wal) + 1, FRAME_BYTES)
 
 
+def commit_ends(wal: bytes) -> list[int]:
+    """Where the frames end that say how long the file is then: each is the last of a commit."""
+    return [end for end in frame_ends(wal)[1:] if int.from_bytes(wal[end - FRAME_BYTES + 4 :][:4], "big")]
+
+
 def some(many: Sequence[Item], count: int) -> Sequence[Item]:
     """About so many of them, the last among them: each takes a moment."""
     step = max(1, len(many) // count)
@@ -147,10 +152,11 @@ def journaled_as_lost(recorded: Recorded) -> set[str]:
     return {str(position) for position in range(60, 80)}
 
 
-def test_f4_a_log_cut_at_any_frame_is_an_earlier_state_and_never_more(recorded: Recorded) -> None:
+@pytest.mark.breakage("file: make each statement a commit of its own")
+def test_f4_a_log_cut_after_any_commit_is_an_earlier_state_and_never_more(recorded: Recorded) -> None:
     before = None
     wal = recorded.last.wal
-    for end in some(frame_ends(wal), 40):
+    for end in (WAL_HEADER_BYTES, *commit_ends(wal)[-60:]):  # the last, among which a group is folded
         told = journals.told(recorded.with_wal(recorded.last, wal[:end]), recorded.run)
         assert claims_no_more(told, recorded.last)
         assert before is None or is_no_less(told, before)
@@ -159,25 +165,26 @@ def test_f4_a_log_cut_at_any_frame_is_an_earlier_state_and_never_more(recorded: 
     assert len(before.entries) > 1
 
 
+@pytest.mark.breakage("file: note a batch as accepted when it is planned")
 def test_f4_a_journal_copied_at_any_answer_resumes_to_the_full_totals(recorded: Recorded) -> None:
-    for moment in some(recorded.moments, 15):
+    for moment in some(recorded.moments, 8):
         copy = journals.copied(moment.journal, recorded.folder / "copy" / "journal")
         told = journals.told(copy, recorded.run)
         assert claims_no_more(told, moment)
         asyncio.run(resume(recorded, journals.copied(moment.journal, copy), moment))
 
 
+@pytest.mark.breakage("file: note a batch as accepted when it is planned")
 def test_f4_what_one_commit_held_stands_or_falls_together(recorded: Recorded) -> None:
     wal = recorded.last.wal
-    commits = [end for end in frame_ends(wal)[1:] if int.from_bytes(wal[end - FRAME_BYTES + 4 :][:4], "big")]
-    assert commits
-    for end in some(commits, 8):
+    for end in some(commit_ends(wal), 8):
         whole = journals.told(recorded.with_wal(recorded.last, wal[:end]), recorded.run)
         for torn in (end + 1, end + FRAME_BYTES - 1):
             assert journals.told(recorded.with_wal(recorded.last, wal[:torn]), recorded.run) == whole
 
 
-@settings(max_examples=25)
+@pytest.mark.breakage("file: note a batch as accepted when it is planned")
+@settings(max_examples=15)
 @given(data=st.data())
 def test_e9_any_end_of_the_log_may_be_missing_and_its_last_write_torn(recorded: Recorded, data: st.DataObject) -> None:
     moment = data.draw(st.sampled_from(recorded.moments))
@@ -190,6 +197,7 @@ def test_e9_any_end_of_the_log_may_be_missing_and_its_last_write_torn(recorded: 
         asyncio.run(resume(recorded, recorded.with_wal(moment, wal[:end] + torn), moment))
 
 
+@pytest.mark.breakage("file: note a batch as accepted when it is planned")
 @settings(max_examples=25)
 @given(data=st.data())
 def test_e9_any_sectors_of_the_log_may_have_missed_the_disk(recorded: Recorded, data: st.DataObject) -> None:
@@ -201,6 +209,7 @@ def test_e9_any_sectors_of_the_log_may_have_missed_the_disk(recorded: Recorded, 
     assert claims_no_more(told, moment)
 
 
+@pytest.mark.breakage("schema: keep no write-ahead log")
 @settings(max_examples=25)
 @given(data=st.data())
 def test_e9_a_checkpoint_may_have_written_any_of_its_sectors(recorded: Recorded, data: st.DataObject) -> None:
@@ -223,21 +232,24 @@ def checkpointed(journal: Path) -> bytes:
     return journal.read_bytes()
 
 
-def test_e9_a_spooled_record_that_was_read_is_in_the_log_that_was_synced(tmp_path: Path) -> None:
-    journal, source = tmp_path / "journal", journals.people(100)
-    synced: list[tuple[int, int]] = []
+@pytest.mark.breakage("journal: count a spooled hop as read before it is written")
+async def test_e9_a_spooled_record_that_counts_as_read_is_in_the_log(tmp_path: Path) -> None:
+    journal, ahead = tmp_path / "journal", list[int]()
 
-    def reply(sent: Sent) -> Attempt:
-        synced.append((int(sent.records[-1]["thirdId"]), Path(f"{journal}-wal").stat().st_size))
-        if len(synced) == 3:
-            journals.copied(journal, tmp_path / "copy" / "journal")
+    def reply(_sent: Sent) -> Attempt:
+        ahead.append(journals.look(journal).sums.read - outcomes.report.read)
         return OK
 
-    asyncio.run(journals.imported(source, journal, ScriptedTransport(otherwise=reply), spool=True))
-    highest = max(position for position, _ in synced[:3])
-    assert journals.look(tmp_path / "copy" / "journal").sums.read > highest
+    transport = ScriptedTransport(otherwise=reply, delay_s=0.001)
+    async with journals.client_of(transport) as client:
+        outcomes = client.stream(USERS, journals.people(500), journals.CONFIG, journal=journal, spool=True)
+        async with outcomes:
+            async for _ in outcomes:
+                pass
+    assert (len(ahead), min(ahead)) == (50, 0)
 
 
+@pytest.mark.breakage("file: begin anew, with another run id, whenever nothing was sent")
 @pytest.mark.parametrize("at", [0, 7, -1], ids=["first answer", "later", "last answer"])
 def test_f6_a_journal_copied_without_its_log_is_an_earlier_state(recorded: Recorded, at: int) -> None:
     moment = recorded.moments[at]
@@ -263,6 +275,7 @@ def vacuumed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Recorde
     connection.close()
 
 
+@pytest.mark.breakage("schema: keep no write-ahead log")
 def test_f12_a_vacuum_cut_at_any_frame_is_the_old_journal_or_the_new(
     vacuumed: tuple[Recorded, bytes, bytes],
 ) -> None:
@@ -273,6 +286,7 @@ def test_f12_a_vacuum_cut_at_any_frame_is_the_old_journal_or_the_new(
         assert journals.told(recorded.with_wal(recorded.last, wal[:end], main), recorded.run) == whole
 
 
+@pytest.mark.breakage("schema: keep no write-ahead log")
 def test_f12_a_vacuum_half_folded_into_the_file_is_the_new_journal(vacuumed: tuple[Recorded, bytes, bytes]) -> None:
     recorded, main, wal = vacuumed
     whole = journals.told(recorded.with_wal(recorded.last, wal, main), recorded.run)

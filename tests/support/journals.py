@@ -352,6 +352,7 @@ def main(argument: str) -> None:
 async def _run(job: Job) -> dict[str, Any]:
     gaps = [0.0]
     watching = asyncio.create_task(watch(gaps))
+    await asyncio.sleep(0)  # it watches from here on
     begun = time.monotonic()
     report, error = None, None
     try:
