@@ -3,14 +3,21 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+INSTALL := install --quiet --disable-pip-version-check
+AUDIT  := .venv-audit
+LOCKER := .venv-lock
+# For every Python from 3.11 on and every machine: one file holds the hashes of all wheels of a version.
+COMPILE := $(LOCKER)/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate $(LOCK_ARGS)
 VERSIONS := 3.11 3.12 3.13 3.14
 
-.PHONY: demo test test-all coverage soak mutations lint format bench clean
+.PHONY: demo test test-all coverage soak fuzz mutations lint audit format bench lock clean
 
-$(READY): pyproject.toml constraints.txt
+# What is installed has the hash that is written down, what builds the package too: nothing is built with anything else.
+$(READY): pyproject.toml requirements/dev.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "asyncimport needs Python 3.11 or newer; call make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip $(INSTALL) --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip $(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: $(READY)
@@ -31,18 +38,40 @@ test-all:
 coverage: $(READY)
 	$(BIN)/python tests/decision_coverage.py $(MODULES)
 
-# Hours: 200 kills at random moments, one at every system call, 10,000 simulated runs, and 5,000 imports in one process.
-soak: $(READY)
+# Hours: 200 kills at random moments, one at every system call, 10,000 simulated runs, 5,000 imports in one process, a minute for each fuzz target.
+soak: $(READY) fuzz
 	ASYNCIMPORT_SOAK=1 $(BIN)/python -m pytest tests/crash tests/simulation tests/emulated/test_leaks.py $(PYTEST_ARGS)
 
 # Minutes: breaks the package on purpose, one rule at a time, and shows that the suite turns red.
 mutations: $(READY)
 	$(BIN)/python tests/mutations.py
 
+# Each target for FUZZ_SECONDS, guided by coverage, where atheris is to be had for this Python and machine.
+fuzz: $(READY)
+	@$(BIN)/python -m pip $(INSTALL) --require-hashes --only-binary :all: -r requirements/fuzz.lock 2>/dev/null || \
+	  echo "atheris cannot be had for this Python or machine: its targets are skipped, make test runs them by hypothesis"
+	@if $(BIN)/python -c 'import atheris' 2>/dev/null; then \
+	  PYTHONPATH=.:tests/support $(BIN)/python -m tests.fuzz --seconds $${FUZZ_SECONDS:-60}; fi
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Whether what the package stands on, or is built and tested with, has a known hole. Nobody to ask is said, and no failure.
+audit:
+	@test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && \
+	  $(AUDIT)/bin/python -m pip $(INSTALL) --require-hashes -r requirements/audit.lock; } || true
+	@$(PYTHON) .ci/audit.py $(AUDIT)/bin/pip-audit requirements/dev.lock
+
+# Write the locks anew: what is there stays unless pyproject.toml no longer allows it, or LOCK_ARGS=--upgrade is given.
+lock: $(READY)
+	$(PYTHON) -m venv $(LOCKER)
+	$(LOCKER)/bin/python -m pip $(INSTALL) uv
+	$(COMPILE) --extra dev pyproject.toml -o requirements/dev.lock
+	echo "pip-audit>=2.7" | $(COMPILE) - -o requirements/audit.lock
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["fuzz"], sep="\n")' | \
+	  $(COMPILE) - -o requirements/fuzz.lock
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
@@ -52,4 +81,4 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv .venv-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist .coverage
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist .coverage

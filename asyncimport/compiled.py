@@ -3,7 +3,7 @@
 A generated function takes a record and returns its clean wire form, or None when it has any doubt; the caller then asks
 `copy_record`, the reference, which either finds the record good after all or says what is wrong. So the code here
 never explains, and may never accept what the reference refuses. One exception is made for speed: it leaves lone
-surrogates, integers beyond 64 bits and keys of `eventargs` that are no text to the codec, whose encoder refuses these.
+surrogates and keys of `eventargs` that are no text to the codec, whose encoder refuses these.
 
 Two functions are generated of each record class: for its instances and for dicts with wire names, and for dicts with
 Python names; objects inside lists are read in the same code, since a call costs as much as reading two fields. Making
@@ -35,8 +35,6 @@ from asyncimport.shape import NamesFilled, Needs, ObjectOf, Requirement, Shape, 
 
 Fast = Callable[[Any], dict[str, Any] | None]
 
-#: JSON scalars that need no look at their value here (a bool is no subclass trouble: types are compared exactly).
-PLAIN: Final = frozenset({str, int, bool})
 #: Longer lists, and deeper values, are the reference's, which bounds what it follows.
 MAX_PLAIN_DEPTH: Final = 4
 MAX_PLAIN_ITEMS: Final = 50
@@ -88,9 +86,12 @@ def _copied(value: dict[Any, Any], depth: int) -> dict[str, Any]:
     copied: dict[str, Any] = value.copy()
     for key, item in value.items():
         kind = type(item)
-        if kind in PLAIN:
-            continue
-        if kind is float and item - item == 0.0:  # neither NaN nor infinite, in one comparison
+        if (
+            kind is str
+            or (kind is float and item - item == 0.0)  # neither NaN nor infinite, in one comparison
+            or (kind is int and -(2**63) <= item < 2**63)  # INT64 as constants: a range or a global costs more
+            or kind is bool
+        ):
             continue
         if item is None:
             del copied[key]
@@ -100,12 +101,12 @@ def _copied(value: dict[Any, Any], depth: int) -> dict[str, Any]:
 
 
 def _copied_item(item: Any, kind: type[Any], depth: int) -> Any:
-    if kind is float and item - item == 0.0:
+    if (kind is int and -(2**63) <= item < 2**63) or (kind is float and item - item == 0.0) or kind is bool:
         return item
     if kind is dict and depth > 0:
         return _copied(item, depth)
     if kind is list and depth > 0 and len(item) <= MAX_PLAIN_ITEMS:
-        return [x if type(x) in PLAIN or x is None else _copied_item(x, type(x), depth - 1) for x in item]
+        return [x if type(x) is str or x is None else _copied_item(x, type(x), depth - 1) for x in item]
     raise _Doubt
 
 

@@ -22,9 +22,8 @@ from asyncimport.redaction import pattern_of
 MAX_DEPTH: Final = 128
 #: Values in one record's free part; a request of 1 MB holds at most half a million.
 MAX_VALUES: Final = 500_000
+#: Every documented integer is signed (E). What orjson writes above it, up to 2^64 - 1, a platform may round or refuse (I).
 INT64: Final = range(-(2**63), 2**63)
-#: What orjson writes: the signed and the unsigned 64-bit integers.
-JSON_INTEGERS: Final = range(-(2**63), 2**64)
 #: 1973-03-03 to 5138-11-16 in milliseconds. Seconds of today (10 digits) lie below, microseconds (16 digits) above.
 MILLISECONDS: Final = range(10**11, 10**14)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -218,7 +217,7 @@ class JsonObject:
 
 
 def copy_json(value: Any, at: At, problems: list[Problem], depth: int) -> Any:
-    """Copy any JSON value; tuples become lists; floats must be finite, integers of 64 bits, keys text.
+    """Copy any JSON value; tuples become lists; floats must be finite, integers of 64 bits, signed, keys text.
 
     At most `depth` levels and `MAX_VALUES` values are followed: a list may hold itself, twice.
     """
@@ -239,7 +238,7 @@ class _JsonCopy:
                 return value
             case str():
                 return Text().copy(value, at, self.problems)
-            case int() if int(value) in JSON_INTEGERS:
+            case int() if int(value) in INT64:
                 return int(value)
             case float() if math.isfinite(value):
                 return float(value)
@@ -268,7 +267,7 @@ class _JsonCopy:
 def _not_json(value: object) -> str:
     match value:
         case int():
-            return "takes whole numbers of at most 64 bits: send longer ones as text"
+            return "takes whole numbers within signed 64 bits: send longer ones as text"
         case float():
             return "takes finite numbers: NaN and infinities have no JSON form"
         case list() | tuple() | Mapping():

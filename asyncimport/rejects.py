@@ -21,7 +21,7 @@ import orjson
 from attrs import define, evolve, field, frozen
 
 from asyncimport.batch import Positions
-from asyncimport.fields import JSON_INTEGERS, MAX_DEPTH, MAX_VALUES, is_unicode
+from asyncimport.fields import INT64, MAX_DEPTH, MAX_VALUES, is_unicode
 from asyncimport.outcome import Rejected, Unconfirmed, Unsent
 from asyncimport.records import Record
 from asyncimport.shape import shape_of
@@ -63,7 +63,7 @@ class _Plain:
             case str():
                 return str.__str__(value) if is_unicode(value) else value.encode(errors="backslashreplace").decode()
             case int():
-                return int(value) if int(value) in JSON_INTEGERS else _in_words(value)
+                return int(value) if int(value) in INT64 else _in_words(value)
             case float():
                 return float(value) if math.isfinite(value) else _in_words(value)
             case bytes() | bytearray():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import canary
@@ -17,6 +18,7 @@ from aiohttp import client_exceptions, http_exceptions
 from wire import ENVELOPE, Handler, hangs, http, resets, says, tcp_server
 
 from asyncimport.attempt import Answer, Attempt, Fault, NoAnswer
+from asyncimport.connections import Pool
 from asyncimport.errors import ConfigError, StateError
 from asyncimport.policy import Timeouts
 from asyncimport.secret import Secret
@@ -131,6 +133,24 @@ async def test_a_large_error_page_still_gives_its_status() -> None:
     assert attempt == Answer(status=503, body=b"", retry_after="7")
 
 
+@pytest.mark.breakage("connections: max_field_size=2**20; read_bufsize=2**24")
+async def test_what_bounds_the_head_of_an_answer_is_aiohttps_own() -> None:
+    long = http(ENVELOPE, f"X-Long: {'a' * 9_000}")
+    assert isinstance(await answered(says(long, close=True)), NoAnswer)
+    pool = Pool(keepalive_s=1.0, ssl=None, lookup=socket.getaddrinfo)
+    async with pool.session as ours, aiohttp.ClientSession() as plain:
+        for bound in ("_read_bufsize", "_max_line_size", "_max_field_size"):
+            assert getattr(ours, bound) == getattr(plain, bound)
+
+
+@pytest.mark.breakage("transport: read an answer that is too large to its end")
+async def test_s6_a_breach_of_the_bound_closes_the_connection() -> None:
+    async with tcp_server(says(http(b" " * 2**21)), says(http())) as server:
+        attempts = await post(server.url, times=2)
+        assert [type(one) for one in attempts] == [NoAnswer, Answer]
+        assert server.connections == 2
+
+
 async def test_two_retry_after_headers_are_told_as_two() -> None:
     attempt = await answered(says(http(ENVELOPE, "Retry-After: 7", "Retry-After: 9", "Date: now")))
     assert attempt == Answer(status=200, body=ENVELOPE, retry_after="7,9", date="now")
@@ -201,6 +221,36 @@ async def test_an_own_authority_works_through_an_ssl_context(authority: trustme.
     async with tcp_server(says(http()), ssl=server_tls(authority, "127.0.0.1")) as server:
         (attempt,) = await post(server.url, options=HttpOptions(ssl=trusting))
     assert attempt == Answer(status=200, body=ENVELOPE)
+
+
+class Delegating(ssl.SSLContext):
+    """Leaves everything to another context, as those do that ask the system's own store."""
+
+    inner: ssl.SSLContext
+
+    def __new__(cls, inner: ssl.SSLContext) -> Self:
+        made = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
+        made.inner = inner
+        return made
+
+    verify_mode: Any = property(lambda self: self.inner.verify_mode)
+    check_hostname: Any = property(lambda self: self.inner.check_hostname)
+
+    def wrap_bio(self, *arguments: Any, **named: Any) -> ssl.SSLObject:
+        return self.inner.wrap_bio(*arguments, **named)
+
+
+@pytest.mark.breakage("transport: take contexts of the standard library's own class alone")
+async def test_a_context_that_asks_another_store_is_used_and_still_checked(authority: trustme.CA) -> None:
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    async with tcp_server(says(http()), ssl=server_tls(authority, "127.0.0.1")) as server:
+        (attempt,) = await post(server.url, options=HttpOptions(ssl=Delegating(trusting)))
+        (other,) = await post(server.url, options=HttpOptions(ssl=Delegating(ssl.create_default_context())))
+    assert attempt == Answer(status=200, body=ENVELOPE)
+    gave_nothing(other, Fault.CERTIFICATE, sent=False)
+    with canary.raises(ConfigError, match="requires certificates"):
+        HttpOptions(ssl=Delegating(ssl._create_unverified_context()))
 
 
 @pytest.mark.breakage("connections: check no certificate")

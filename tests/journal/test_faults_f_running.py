@@ -446,3 +446,16 @@ async def test_what_was_spooled_is_let_go_of_at_the_end(tmp_path: Path) -> None:
     with closing(schema.connect_to_read(str(journal))) as connection:
         assert connection.execute("SELECT COUNT(*) FROM spool").fetchone() == (0,)
     assert canary.PERSON.encode() not in journals.bytes_beside(journal)
+
+
+@pytest.mark.breakage("journal file: keep what was given back when a run begins anew")
+async def test_of_what_was_given_back_nothing_is_left_once_everything_is_accepted(tmp_path: Path) -> None:
+    journal, rejects = tmp_path / "journal", tmp_path / "rejects"
+    given: dict[str, Any] = {"journal": journal, "rejects": rejects, "spool": True}
+    await journals.stopped(people(300), journal, ScriptedTransport(delay_s=0.001), 3, rejects=rejects, spool=True)
+    kept = journals.bytes_beside(journal) + rejects.read_bytes()
+    assert canary.PERSON.encode() in kept
+    report = await journals.imported(people(300), transport=ScriptedTransport(delay_s=0), **given)
+    assert report.ok
+    assert not rejects.exists()
+    assert canary.PERSON.encode() not in journals.bytes_beside(journal)
