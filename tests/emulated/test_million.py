@@ -28,7 +28,7 @@ SAMPLE_EVERY = 10_000
 SETTLED = range(100_000, 200_001)
 
 
-def test_a_million_users_arrive_once_each_in_bounded_memory_and_leave_nothing_behind() -> None:
+def test_d12_a_million_users_arrive_once_each_in_bounded_memory_and_leave_nothing_behind() -> None:
     with emulator() as where:
         done = subprocess.run(
             [sys.executable, "-W", "error", __file__, where["url"]],

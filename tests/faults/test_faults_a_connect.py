@@ -15,12 +15,13 @@ from typing import Any
 
 import canary
 import pytest
-from doors import HOST, Certificates, Proxy, Tap, opened
+from doors import HOST, Certificates, HttpProxy, Tap
 from gateway import closes, passes, resets
 from leftovers import nothing_left_behind
 from lookups import Names, full_backlog, has_ipv6
 from netruns import BATCH, Run, agrees, in_two, ordeal, people, policy
 from shortage import given_back, no_descriptors
+from tcp_proxy import VANISHES
 
 from asyncimport import ConfigError, HttpOptions, UploadStalled
 from asyncimport.emulator import Emulator
@@ -148,8 +149,8 @@ async def behind_tls(*script: Any) -> AsyncIterator[Any]:
     """A gateway with TLS and a tap on its wire; and what a client needs to come through it."""
     certificates = Certificates()
     async with ordeal(*script, ssl=certificates.server) as (platform, door):
-        tap = Tap(door.port, certificates)
-        async with opened(tap):
+        tap = Tap(door.port, certificates=certificates)
+        async with tap.listening():
             options = HttpOptions(ssl=certificates.trusting)
             client = {"http": options, "transport": AiohttpTransport(options, Names())}
             yield platform, door, certificates, tap, f"https://{HOST}:{tap.port}/api/open", client
@@ -211,7 +212,7 @@ async def test_a5_tls_that_goes_bad_later_is_waited_for_and_sees_nothing(kind: s
 @pytest.mark.breakage("transport: no bound on connecting")
 async def test_a6_a_handshake_that_stalls_ends_with_the_bound_of_connecting() -> None:
     async with behind_tls() as (platform, door, _, tap, url, client):
-        tap.stalling = 4
+        tap.script.extend([VANISHES] * 4)
         began = time.monotonic()
         bounds = policy(timeouts={"connect_s": 0.5}, first_contact_s=30)
         run = await Run().go(url, people(100, padding=1_000), policy=bounds, **client)
@@ -227,8 +228,8 @@ async def test_a6_a_handshake_that_stalls_ends_with_the_bound_of_connecting() ->
 async def behind_a_proxy(*statuses: str) -> AsyncIterator[Any]:
     certificates = Certificates()
     async with ordeal(ssl=certificates.server) as (platform, door):
-        proxy = Proxy(door.port, deque(statuses))
-        async with opened(proxy):
+        proxy = HttpProxy(door.port, statuses=deque(statuses))
+        async with proxy.listening():
             url = f"http://someone:{canary.TOKEN}@127.0.0.1:{proxy.port}"
             yield platform, door, proxy, HttpOptions(proxy=url, ssl=certificates.trusting)
 
@@ -236,7 +237,7 @@ async def behind_a_proxy(*statuses: str) -> AsyncIterator[Any]:
 SECRET = base64.b64encode(f"someone:{canary.TOKEN}".encode()).decode()
 
 
-def knew_the_user(proxy: Proxy, caplog: pytest.LogCaptureFixture) -> None:
+def knew_the_user(proxy: HttpProxy, caplog: pytest.LogCaptureFixture) -> None:
     """Its user and password came to the proxy, and are in no log in any form."""
     assert all(f"Proxy-Authorization: Basic {SECRET}".encode() in head for head in proxy.heads)
     assert all(canary.TOKEN.encode() not in head.replace(SECRET.encode(), b"") for head in proxy.heads)

@@ -12,7 +12,6 @@ import pytest
 from gateway import (
     Act,
     Exchange,
-    cut,
     is_silent,
     passes,
     resets,
@@ -21,6 +20,7 @@ from gateway import (
     vanishes,
 )
 from netruns import BATCH, Run, agrees, in_two, ordeal, people, policy
+from wire import cut
 
 from asyncimport import AuthError, RetryPolicy, Unconfirmed
 from asyncimport.emulator import Emulator

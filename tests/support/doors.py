@@ -7,12 +7,11 @@ import datetime as dt
 import ssl
 import warnings
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 import trustme
 from attrs import define, field
-from wire import listening
+from tcp_proxy import Link, TcpProxy
 
 HOST = "platform.test"
 
@@ -58,87 +57,38 @@ class Certificates:
             await writer.drain()
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: bytearray | None = None) -> None:
-    with suppress(ConnectionError):
-        while data := await reader.read(65536):
-            if seen is not None:
-                seen += data
-            writer.write(data)
-            await writer.drain()
-    with suppress(OSError, RuntimeError):
-        writer.write_eof()
+@define
+class Tap(TcpProxy):
+    """Passes TLS on as bytes. TLS 1.0 it serves itself, while the certificates say so."""
+
+    certificates: Certificates = field(kw_only=True)
+
+    @property
+    def seen(self) -> list[bytearray]:
+        """What each client's connection sent."""
+        return [link.up.sent for link in self.links]
+
+    async def connect(self, link: Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.certificates.is_old:
+            await self.certificates.refuse(reader, writer, link.up.sent)
+        else:
+            await super().connect(link, reader, writer)
 
 
 @define
-class Tap:
-    """Passes bytes on to a port of loopback, and keeps what each client's connection sent."""
+class HttpProxy(TcpProxy):
+    """A proxy for CONNECT: refuses with these statuses in order, then opens tunnels."""
 
-    target: int
-    certificates: Certificates
-    port: int = 0
-    #: How many of the next connections are taken and left alone.
-    stalling: int = 0
-    seen: list[bytearray] = field(factory=list)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen = bytearray()
-        self.seen.append(seen)
-        try:
-            if self.stalling:
-                self.stalling -= 1
-                while data := await reader.read(65536):
-                    seen += data
-            elif self.certificates.is_old:
-                await self.certificates.refuse(reader, writer, seen)
-            else:
-                await join(reader, writer, self.target, seen)
-        except ConnectionError:
-            return
-        finally:
-            writer.close()
-
-
-async def join(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: int, seen: bytearray | None = None
-) -> None:
-    """Carry bytes both ways between a client and a port of loopback."""
-    there_reader, there = await asyncio.open_connection("127.0.0.1", target)
-    try:
-        async with asyncio.TaskGroup() as both:
-            both.create_task(_pump(reader, there, seen))
-            both.create_task(_pump(there_reader, writer))
-    finally:
-        there.close()
-
-
-@define
-class Proxy:
-    """An HTTP proxy for CONNECT: refuses with the statuses of its script, then opens tunnels to one port of loopback."""
-
-    target: int
-    script: deque[str]
-    port: int = 0
+    statuses: deque[str] = field(kw_only=True)
     heads: list[bytes] = field(factory=list)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            self.heads.append(await reader.readuntil(b"\r\n\r\n"))
-            if self.script:
-                body = b"<html>no"
-                writer.write(f"HTTP/1.1 {self.script.popleft()}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
-                await writer.drain()
-                await reader.read()
-                return
+    async def connect(self, link: Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.heads.append(await reader.readuntil(b"\r\n\r\n"))
+        if self.statuses:
+            body = b"<html>no"
+            writer.write(f"HTTP/1.1 {self.statuses.popleft()}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+            await writer.drain()
+            await reader.read()
+        else:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            await join(reader, writer, self.target)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return
-        finally:
-            writer.close()
-
-
-@asynccontextmanager
-async def opened(door: Tap | Proxy) -> AsyncIterator[None]:
-    """Listen on loopback for the length of a block."""
-    async with listening(door.serve, host="127.0.0.1", port=0) as door.port:
-        yield
+            await super().connect(link, reader, writer)

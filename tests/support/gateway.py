@@ -8,23 +8,15 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-import struct
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from attrs import define, field
-from wire import listening
+from wire import cut, listening
 
 from asyncimport.emulator import Emulator
-
-
-def cut(writer: asyncio.StreamWriter) -> None:
-    """Reset a connection."""
-    sock = writer.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
 
 
 @define
@@ -150,8 +142,7 @@ class Gateway:
     def cut_all(self) -> None:
         """Reset every connection there is."""
         for writer in self.writers:
-            if not writer.is_closing():
-                cut(writer)
+            cut(writer)
 
     @asynccontextmanager
     async def listening(self, **options: Any) -> AsyncIterator[None]:

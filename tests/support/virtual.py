@@ -32,6 +32,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return 1000.0 + self._jumping.skipped_s
 
+    def block(self, delay_s: float) -> None:
+        """Let time go by in which nothing else happens, as `time.sleep` in a callback does."""
+        self._jumping.skipped_s += delay_s
+
 
 def run_virtual(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end in virtual time."""

@@ -38,11 +38,17 @@ def says(*parts: bytes, close: bool = False) -> Handler:
     return handle
 
 
+def cut(writer: asyncio.StreamWriter) -> None:
+    """Reset a connection, if it still stands."""
+    if not writer.is_closing():
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+
 async def resets(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _request: bytes) -> None:
     """A handler that resets the connection."""
-    sock = writer.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
+    cut(writer)
 
 
 async def hangs(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter, _request: bytes) -> None:
