@@ -41,7 +41,7 @@ POLICY = DispatchPolicy()
         ("source_id", 7, "str"),
         ("on_reject", "print", "a callable"),
         ("memo", [], "Mapping"),
-        ("memo", {"a": object()}, "plain JSON values"),
+        ("memo", {"a": {1}}, "plain JSON values"),
         ("on_unknown", [], "resend, park"),
     ],
     ids=repr,
