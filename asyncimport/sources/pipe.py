@@ -49,9 +49,9 @@ class Pipe(Raw):
     def interrupt(self) -> None:
         """Let a read that waits, and any further one, raise `Interrupted`; at any time, by any thread, again."""
         with self._lock:
-            if not self._is_interrupted and not self.closed:
+            is_news, self._is_interrupted = not self._is_interrupted, True  # before the alarm, which is looked at later
+            if is_news and not self.closed:
                 os.write(self._alarm, b"\0")
-            self._is_interrupted = True
 
     def close(self) -> None:
         with self._lock:

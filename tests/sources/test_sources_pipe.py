@@ -109,6 +109,23 @@ def test_a_record_of_several_lines_is_not_made_unreadable_by_an_interruption(pip
     timer.join()
 
 
+def test_an_interruption_is_seen_by_whoever_its_alarm_wakes(pipe: tuple[str, FileIO]) -> None:
+    path, _ = pipe
+    for _ in range(300):
+        raw = Pipe(os.open(path, os.O_RDONLY), is_ours=True)
+        reader = threading.Thread(target=lambda raw=raw: read_interrupted(raw), daemon=True)
+        reader.start()
+        raw.interrupt()
+        reader.join(5)
+        assert not reader.is_alive()
+        raw.close()
+
+
+def read_interrupted(raw: Pipe) -> None:
+    with canary.raises(Interrupted):
+        raw.readinto(bytearray(10))
+
+
 def test_a_file_on_a_disk_lets_nobody_wait_and_is_read_on(tmp_path: Path) -> None:
     path = tmp_path / "users.csv"
     path.write_bytes(b"phone\n1\n")
