@@ -23,8 +23,9 @@ $(READY): pyproject.toml requirements/dev.lock
 demo: $(READY)
 	@$(BIN)/asyncimport demo
 
+# In several processes, since most tests wait: for a round trip, a command, a clock. PYTEST_ARGS="-n 0" runs them in one.
 test: $(READY)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(PYTEST_ARGS)
 
 # Every supported Python that answers on PATH, each in a venv of its own.
 test-all:
