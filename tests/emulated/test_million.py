@@ -21,7 +21,7 @@ import psutil
 from asyncimport import DispatchPolicy, ImportClient, ImportMode, UserImportConfig, UserProfile
 
 USERS = 1_000_000
-TOKEN = "canary-token-7f3a9c"
+TOKEN = "canary-token-7f3qzk"
 MIB = 1024 * 1024
 SAMPLE_EVERY = 10_000
 #: Memory has found its level between these records; from then on it may not grow.

@@ -84,7 +84,7 @@ def problems(resource: Resource, body: Any, assumptions: Assumptions | None = No
 async def test_the_documents_example_gets_the_documents_answer(
     path: str, seed: dict[str, Any], answer: dict[str, Any]
 ) -> None:
-    async with Emulator(token="canary-token-7f3a9c") as platform, aiohttp.ClientSession() as session:
+    async with Emulator(token="canary-token-7f3qzk") as platform, aiohttp.ClientSession() as session:
         headers = {"X-Token": platform.token}
         async with session.post(platform.origin + path, json=seed, headers=headers) as response:
             assert response.status == 200
@@ -319,7 +319,7 @@ def test_the_inferred_rule_of_exact_matching_can_be_switched_off() -> None:
 async def test_a_breach_refuses_the_whole_batch_and_stands_in_the_ledger() -> None:
     body = changed(SEED_USERS, "data.0.sex", CANARY)
     body["data"].append(SEED_USERS["data"][0])
-    async with Emulator(token="canary-token-7f3a9c") as platform, aiohttp.ClientSession() as session:
+    async with Emulator(token="canary-token-7f3qzk") as platform, aiohttp.ClientSession() as session:
         url, headers = f"{platform.url}/audience/info/batchAdd", {"X-Token": platform.token}
         async with session.post(url, json=body, headers=headers) as response:
             assert response.status == 200

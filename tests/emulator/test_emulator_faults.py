@@ -264,7 +264,7 @@ async def test_a_delay_goes_together_with_another_fault() -> None:
 
 
 async def test_a_revoked_token_is_refused_until_a_new_one_is_fetched() -> None:
-    async with Emulator(token="canary-token-7f3a9c") as platform:
+    async with Emulator(token="canary-token-7f3qzk") as platform:
         platform.faults.script([RevokeToken()])
         async with post(platform) as response:
             assert response.status == 401
@@ -272,7 +272,7 @@ async def test_a_revoked_token_is_refused_until_a_new_one_is_fetched() -> None:
         assert await status(platform) == 401
         http_status, answer = await ask_token(platform)
         assert http_status == 200
-        assert answer["data"]["orgAccessToken"] == platform.token != "canary-token-7f3a9c"
+        assert answer["data"]["orgAccessToken"] == platform.token != "canary-token-7f3qzk"
         assert await status(platform) == 200
 
 

@@ -26,7 +26,7 @@ from asyncimport.emulator.tokens import Tokens
 
 @pytest.fixture
 def faults() -> Faults:
-    tokens = Tokens(newest="canary-token-7f3a9c", life_s=7200, one_at_a_time=False, now=lambda: 0.0)
+    tokens = Tokens(newest="canary-token-7f3qzk", life_s=7200, one_at_a_time=False, now=lambda: 0.0)
     return Faults(tokens=tokens, now=lambda: 0.0)
 
 
@@ -64,7 +64,7 @@ def test_delays_add_up_and_poisons_gather_beside_the_first_strike(faults: Faults
 
 
 def deal_by_seed(seed: int) -> list[int]:
-    tokens = Tokens(newest="canary-token-7f3a9c", life_s=7200, one_at_a_time=False, now=lambda: 0.0)
+    tokens = Tokens(newest="canary-token-7f3qzk", life_s=7200, one_at_a_time=False, now=lambda: 0.0)
     faults = Faults(tokens=tokens, now=lambda: 0.0)
     faults.rate(0.2, [Status(status=500), Status(status=503)], seed=seed)
     struck = [faults.deal("users").strike for _ in range(1000)]

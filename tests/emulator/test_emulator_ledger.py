@@ -90,7 +90,7 @@ async def test_a_partial_commit_holds_the_first_records_alone() -> None:
 
 
 async def test_the_log_of_requests_names_tokens_by_their_number() -> None:
-    async with Emulator(token="canary-token-7f3a9c") as platform, aiohttp.ClientSession() as session:
+    async with Emulator(token="canary-token-7f3qzk") as platform, aiohttp.ClientSession() as session:
         await send(platform, session, "users", user(1), user(2))
         platform.tokens.issue()
         await send(platform, session, "users", user(3))
@@ -99,7 +99,7 @@ async def test_the_log_of_requests_names_tokens_by_their_number() -> None:
         assert (second.records, second.token_generation, second.batch_id) == (1, 2, 15314513451345124)
         assert first.arrived_s <= second.arrived_s
         assert platform.token not in repr(platform.ledger.to_dict(keys=True))
-        assert "canary-token-7f3a9c" not in repr([platform, platform.tokens, platform.ledger.to_dict(keys=True)])
+        assert "canary-token-7f3qzk" not in repr([platform, platform.tokens, platform.ledger.to_dict(keys=True)])
 
 
 async def test_the_summary_is_json_and_holds_every_count() -> None:

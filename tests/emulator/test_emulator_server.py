@@ -40,13 +40,13 @@ async def test_an_emulator_has_an_address_a_token_and_an_app() -> None:
 
 
 async def test_what_is_given_is_taken() -> None:
-    async with Emulator(token="canary-token-7f3a9c", app_id="app", app_secret="secret", host="localhost") as platform:
-        assert (platform.token, platform.app_id, platform.app_secret) == ("canary-token-7f3a9c", "app", "secret")
+    async with Emulator(token="canary-token-7f3qzk", app_id="app", app_secret="secret", host="localhost") as platform:
+        assert (platform.token, platform.app_id, platform.app_secret) == ("canary-token-7f3qzk", "app", "secret")
         assert (await call(platform))[0] == 200
 
 
 async def test_the_repr_holds_no_secret() -> None:
-    async with Emulator(token="canary-token-7f3a9c", app_secret="canary-secret") as platform:
+    async with Emulator(token="canary-token-7f3qzk", app_secret="canary-secret") as platform:
         assert "canary" not in repr(platform)
         assert f"port={platform.port}" in repr(platform)
 
@@ -106,14 +106,14 @@ async def test_a_content_type_may_name_its_charset() -> None:
     ("tokens", "violations"),
     [
         ([], ["users: X-Token must stand in the header once, not 0 times"]),
-        (["canary-token-7f3a9c", "b"], ["users: X-Token must stand in the header once, not 2 times"]),
+        (["canary-token-7f3qzk", "b"], ["users: X-Token must stand in the header once, not 2 times"]),
         (["wrong"], []),
         ([""], []),
     ],
     ids=["none", "two", "wrong", "empty"],
 )
 async def test_only_the_accepted_token_comes_in(tokens: list[str], violations: list[str]) -> None:
-    async with Emulator(token="canary-token-7f3a9c") as platform:
+    async with Emulator(token="canary-token-7f3qzk") as platform:
         headers: Any = [("X-Token", token) for token in tokens]
         status, answer = await call(platform, headers=headers)
         assert (status, answer["code"], answer["errorCode"]) == (401, "100200", "TOKEN_ERROR")
@@ -196,13 +196,13 @@ async def test_what_the_token_call_says_of_its_end_is_an_assumption(expire: Any,
 
 def test_a_token_ends_with_its_life() -> None:
     now_s = [100.0]
-    tokens = Tokens(newest="canary-token-7f3a9c", life_s=7200, one_at_a_time=False, now=lambda: now_s[0])
-    assert tokens.accept("canary-token-7f3a9c")
+    tokens = Tokens(newest="canary-token-7f3qzk", life_s=7200, one_at_a_time=False, now=lambda: now_s[0])
+    assert tokens.accept("canary-token-7f3qzk")
     now_s[0] += 7199
-    assert tokens.accept("canary-token-7f3a9c")
+    assert tokens.accept("canary-token-7f3qzk")
     second = tokens.issue()
     now_s[0] += 1
-    assert not tokens.accept("canary-token-7f3a9c")
+    assert not tokens.accept("canary-token-7f3qzk")
     assert tokens.accept(second)
     assert (tokens.generation_of(second), tokens.generation_of("other")) == (2, None)
 

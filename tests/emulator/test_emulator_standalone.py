@@ -45,10 +45,10 @@ async def process(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Pro
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_the_process_cleanly_and_it_has_said_one_line(number: signal.Signals) -> None:
-    async with process("--token", "canary-token-7f3a9c") as (running, where):
+    async with process("--token", "canary-token-7f3qzk") as (running, where):
         assert where.keys() == {"url", "port", "control"}
         assert where["url"] == f"http://127.0.0.1:{where['port']}/api/open"
-        assert (await send(where, "canary-token-7f3a9c"))[1]["code"] == "200"
+        assert (await send(where, "canary-token-7f3qzk"))[1]["code"] == "200"
         running.send_signal(number)
         out, err = await running.communicate()
         assert (running.returncode, out, err) == (0, b"", b"")
@@ -75,9 +75,9 @@ async def test_another_process_reads_the_ledger_and_sets_the_faults() -> None:
 async def test_a_fault_file_holds_from_the_start(tmp_path: Path) -> None:
     path = tmp_path / "faults.json"
     path.write_text('{"script": [{"kind": "status", "status": 500}]}')
-    async with process("--faults", str(path), "--token", "canary-token-7f3a9c") as (_, where):
-        assert (await send(where, "canary-token-7f3a9c"))[0] == 500
-        assert (await send(where, "canary-token-7f3a9c"))[0] == 200
+    async with process("--faults", str(path), "--token", "canary-token-7f3qzk") as (_, where):
+        assert (await send(where, "canary-token-7f3qzk"))[0] == 500
+        assert (await send(where, "canary-token-7f3qzk"))[0] == 200
 
 
 async def test_a_faulty_fault_file_ends_the_process_with_the_entrys_name(tmp_path: Path) -> None:
@@ -97,14 +97,14 @@ async def test_the_coroutine_serves_until_cancelled() -> None:
     ready: asyncio.Queue[Emulator] = asyncio.Queue()
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(
-            emulate(port=0, token="canary-token-7f3a9c", ready=ready.put_nowait), name="emulate"
+            emulate(port=0, token="canary-token-7f3qzk", ready=ready.put_nowait), name="emulate"
         )
         platform = await ready.get()
-        assert (await send({"url": platform.url}, "canary-token-7f3a9c"))[0] == 200
+        assert (await send({"url": platform.url}, "canary-token-7f3qzk"))[0] == 200
         assert platform.control_url is not None
         serving.cancel()
     with canary.raises(aiohttp.ClientConnectorError):
-        await send({"url": platform.url}, "canary-token-7f3a9c")
+        await send({"url": platform.url}, "canary-token-7f3qzk")
 
 
 async def test_the_coroutine_serves_nothing_by_a_faulty_file(tmp_path: Path) -> None:
