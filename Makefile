@@ -39,9 +39,9 @@ test-all:
 coverage: $(READY)
 	$(BIN)/python tests/decision_coverage.py $(MODULES)
 
-# Hours: 200 kills at random moments, one at every system call, 10,000 simulated runs, 5,000 imports in one process, a minute for each fuzz target.
+# Hours: 200 kills at random moments, one at every system call, 10,000 simulated runs, 5,000 imports in one process, a minute for each fuzz target. `timeout 30m make soak` shows what half an hour shows.
 soak: $(READY) fuzz
-	ASYNCIMPORT_SOAK=1 $(BIN)/python -m pytest tests/crash tests/simulation tests/emulated/test_leaks.py $(PYTEST_ARGS)
+	ASYNCIMPORT_SOAK=1 $(BIN)/python -m pytest tests/crash tests/simulation tests/emulated/test_leaks.py tests/test_faults_e.py $(PYTEST_ARGS)
 
 # Minutes: breaks the package on purpose, one rule at a time, and shows that the suite turns red.
 mutations: $(READY)
@@ -49,8 +49,8 @@ mutations: $(READY)
 
 # Each target for FUZZ_SECONDS, guided by coverage, where atheris is to be had for this Python and machine.
 fuzz: $(READY)
-	@$(BIN)/python -m pip $(INSTALL) --require-hashes --only-binary :all: -r requirements/fuzz.lock 2>/dev/null || \
-	  echo "atheris cannot be had for this Python or machine: its targets are skipped, make test runs them by hypothesis"
+	@$(BIN)/python -m pip $(INSTALL) --require-hashes --only-binary :all: -r requirements/fuzz.lock || \
+	  echo "atheris cannot be had, as told above: its targets are skipped, make test runs them by hypothesis"
 	@if $(BIN)/python -c 'import atheris' 2>/dev/null; then \
 	  PYTHONPATH=.:tests/support $(BIN)/python -m tests.fuzz --seconds $${FUZZ_SECONDS:-60}; fi
 
@@ -61,17 +61,18 @@ lint: $(READY)
 
 # Whether what the package stands on, or is built and tested with, has a known hole. Nobody to ask is said, and no failure.
 audit:
-	@test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && \
-	  $(AUDIT)/bin/python -m pip $(INSTALL) --require-hashes -r requirements/audit.lock; } || true
+	@test $(AUDIT)/bin/pip-audit -nt requirements/audit.lock || { $(PYTHON) -m venv $(AUDIT) && \
+	  $(AUDIT)/bin/python -m pip $(INSTALL) --require-hashes -r requirements/audit.lock && \
+	  touch $(AUDIT)/bin/pip-audit; } || true
 	@$(PYTHON) .ci/audit.py $(AUDIT)/bin/pip-audit requirements/dev.lock
 
 # Write the locks anew: what is there stays unless pyproject.toml no longer allows it, or LOCK_ARGS=--upgrade is given.
-lock: $(READY)
+lock:
 	$(PYTHON) -m venv $(LOCKER)
 	$(LOCKER)/bin/python -m pip $(INSTALL) uv
 	$(COMPILE) --extra dev pyproject.toml -o requirements/dev.lock
 	echo "pip-audit>=2.7" | $(COMPILE) - -o requirements/audit.lock
-	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["fuzz"], sep="\n")' | \
+	$(LOCKER)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["fuzz"], sep="\n")' | \
 	  $(COMPILE) - -o requirements/fuzz.lock
 
 format: $(READY)

@@ -29,10 +29,15 @@ def main(pip_audit: str, lock: str) -> int:
     ]
     try:
         ended = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
-        # Its exit code is 1 for a hole and for a failure alike; only who was answered writes a report.
-        found: list[dict[str, Any]] = json.loads(ended.stdout)["dependencies"]
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+    except (OSError, subprocess.TimeoutExpired) as error:
         print(f"{lock}: not audited, nobody could be asked ({type(error).__name__})")
+        return 0
+    # Its exit code is 1 for a hole and for a failure alike; only who was answered writes a report.
+    try:
+        found: list[dict[str, Any]] = json.loads(ended.stdout)["dependencies"]
+    except (ValueError, LookupError, TypeError):
+        why = (ended.stderr.strip() or "no report").splitlines()[-1]
+        print(f"{lock}: not audited, nobody could be asked ({why})")
         return 0
     holes = [f"{one['name']} {one['version']}: {hole['id']}" for one in found for hole in one.get("vulns", ())]
     unknown = sum("skip_reason" in one for one in found)

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from attrs import define, frozen
 
+from benchmarks import pages
+
 DOCS = Path(__file__).parent
 PAGE = DOCS / "reliability.md"
 TESTS = DOCS.parent / "tests"
-BEGIN, END = "<!-- faults -->\n", "<!-- /faults -->"
 HEAD = "| | fault | what comes of it | tests | breakages that turned them red | skipped or failing because |\n|---|---|---|---|---|---|"
 #: Most files have neither a fault's id in a test's name nor a condition that others share; they need not be parsed.
 _OF_INTEREST = re.compile(r"^needs_\w+ =|def test_(\w+_)?[a-z]\d+(_|\b)", re.MULTILINE)
@@ -152,9 +153,7 @@ def _row(fault: str, what: str, outcome: str, found: list[Test]) -> str:
 
 def filled(text: str) -> str:
     """The page with the table between its marks."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{table()}{END}{after}"
+    return pages.filled(text, "faults", table())
 
 
 if __name__ == "__main__":

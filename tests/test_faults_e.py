@@ -47,8 +47,8 @@ CONFIG = EventImportConfig()
 POLICY = DispatchPolicy(batch_size=10, max_in_flight=3, retry=RetryPolicy(base_s=0.001, cap_s=0.001, floor_s=0.001))
 COUNT = 95
 BAD = {3, 40, 41}
-#: Of the awaits of a run with a journal, every so many are cancelled, the first of them by chance.
-STRIDE = 3
+#: Of the awaits of a run with a journal, every so many are cancelled, the first of them by chance; in a soak all.
+STRIDE = 1 if os.environ.get("ASYNCIMPORT_SOAK") else 3
 
 
 def record(n: int) -> dict[str, Any]:

@@ -90,16 +90,17 @@ HOLED = {"name": "holed", "version": "2", "vulns": [{"id": "CVE-1"}]}
 UNKNOWN = {"name": "unknown", "skip_reason": "not found"}
 
 
-@pytest.mark.breakage("audit: return 0; take a failure for a hole; count what was skipped as audited")
+@pytest.mark.breakage("audit: return 0; take a failure for a hole; count what was skipped as audited; do not say why")
 @pytest.mark.parametrize(
     ("program", "code", "said"),
     [
         (report(SOUND), 0, "1 audited, 0 nobody could be asked about"),
         (report(SOUND, HOLED) + "; sys.exit(1)", 1, "holed 2: CVE-1"),
         (report(SOUND, UNKNOWN), 0, "1 audited, 1 nobody could be asked about"),
-        ("sys.exit('no route to host')", 0, "not audited, nobody could be asked"),
+        ("sys.exit('no route to host')", 0, "not audited, nobody could be asked (no route to host)"),
+        ("print('{}')", 0, "not audited, nobody could be asked (no report)"),
     ],
-    ids=["sound", "hole", "unknown", "unreachable"],
+    ids=["sound", "hole", "unknown", "unreachable", "no report"],
 )
 def test_an_audit_fails_for_a_known_hole_and_for_nothing_else(
     tmp_path: Path, program: str, code: int, said: str

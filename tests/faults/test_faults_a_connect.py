@@ -73,7 +73,7 @@ async def test_a3_a_name_that_does_not_exist_is_a_wrong_address_after_its_time()
         assert run.report.unsent == run.report.read > 0
 
 
-@pytest.mark.breakage("transport: look names up in asyncio's own threads")
+@pytest.mark.breakage("connections: look names up in asyncio's own threads")
 def test_a3_a_resolver_that_hangs_keeps_neither_the_run_nor_the_end_of_the_loop() -> None:
     names, run = Names(hanging=100), Run()
 
@@ -122,7 +122,7 @@ async def test_a3_a_name_that_fails_once_the_platform_is_known_is_waited_for(tro
 
 
 @needs_ipv6
-@pytest.mark.breakage("transport: try one address after the other")
+@pytest.mark.breakage("connections: try one address after the other")
 @pytest.mark.parametrize("addresses", [["::1", "127.0.0.1"], ["127.0.0.1", "::1"]], ids=["dead-live", "live-dead"])
 @pytest.mark.parametrize("dead", ["refuses", "is silent"])
 async def test_a4_a_dead_address_beside_a_live_one_fails_no_attempt(dead: str, addresses: list[str]) -> None:
@@ -181,7 +181,7 @@ async def test_a5_bad_tls_from_the_start_is_a_wrong_address_at_once_and_sees_not
         shows_nothing(tap.seen)
 
 
-@pytest.mark.breakage("transport: check no certificate")
+@pytest.mark.breakage("connections: check no certificate")
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a5_tls_that_goes_bad_later_is_waited_for_and_sees_nothing(kind: str) -> None:
     run, before, then = Run(), 0, 0
@@ -280,7 +280,7 @@ HOSTS = {
 }
 
 
-@pytest.mark.breakage("transport: look up IPv4 addresses only")
+@pytest.mark.breakage("connections: look up IPv4 addresses only")
 @pytest.mark.parametrize(
     ("served_on", "host", "addresses"),
     [pytest.param(*row, id=name, marks=needs_ipv6 if ":" in row[0] else ()) for name, row in HOSTS.items()],

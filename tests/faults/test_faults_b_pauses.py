@@ -182,7 +182,7 @@ async def stops_and_is_resumed(fault: Status, wait_s: int, journal: Path) -> Non
     await back_to(before)
 
 
-@pytest.mark.breakage("dispatcher: wait any pause out")
+@pytest.mark.breakage("course: wait any pause out")
 async def test_b4_a_pause_of_a_day_ends_the_run_which_says_when_to_resume(tmp_path: Path) -> None:
     await stops_and_is_resumed(Status(status=429, headers={"Retry-After": "86400"}), 86_400, tmp_path / "a.journal")
 

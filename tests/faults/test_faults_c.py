@@ -254,7 +254,7 @@ def test_c8_every_integer_of_64_bits_is_kept_exactly(number: int) -> None:
     assert not [notice for notice in ended.notices if isinstance(notice, NoBatchId)]
 
 
-@pytest.mark.breakage("dispatcher: tell of each batch without an id")
+@pytest.mark.breakage("course: tell of each batch without an id")
 @pytest.mark.parametrize("data", ["", ',"data":null'], ids=["absent", "null"])
 def test_c9_a_success_for_users_without_data_is_one_and_told_once(caplog: pytest.LogCaptureFixture, data: str) -> None:
     without_id(caplog, f'{{"code":"200","errorCode":"SUCCESS","msg":"ok"{data}}}')

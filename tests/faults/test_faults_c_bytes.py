@@ -128,7 +128,7 @@ def nested(times: int) -> bytes:
 ENCODED = list(encoded())
 
 
-@pytest.mark.breakage("transport: let aiohttp decompress, and take what comes of it")
+@pytest.mark.breakage("connections: let aiohttp decompress, and take what comes of it")
 @pytest.mark.parametrize(("encoding", "body"), [one[1:] for one in ENCODED], ids=[one[0] for one in ENCODED])
 async def test_c11_an_encoded_answer_is_never_decompressed(encoding: str, body: bytes) -> None:
     assert len(body) < MIB
@@ -138,7 +138,7 @@ async def test_c11_an_encoded_answer_is_never_decompressed(encoding: str, body: 
     assert psutil.Process().memory_info().rss - before < 8 * MIB
 
 
-@pytest.mark.breakage("transport: let aiohttp decompress, and take what comes of it")
+@pytest.mark.breakage("connections: let aiohttp decompress, and take what comes of it")
 @pytest.mark.parametrize(
     "head",
     [
@@ -244,7 +244,7 @@ PUSHED = [
 ]
 
 
-@pytest.mark.breakage("transport: reuse a connection on which something came while it was idle")
+@pytest.mark.breakage("connections: reuse a connection on which something came while it was idle")
 @pytest.mark.parametrize("pushed", PUSHED)
 async def test_c14_bytes_on_an_idle_connection_are_no_answer_to_the_next_request(pushed: bytes) -> None:
     before, witness, writers = resources(), Witness(), list[asyncio.StreamWriter]()

@@ -73,7 +73,7 @@ def test_c15_c16_a_code_is_shown_only_when_it_looks_like_one(caplog: pytest.LogC
     assert "13800001234" not in f"{ended.report}{ended.notices}{ended.outcomes}"
 
 
-@pytest.mark.breakage("dispatcher: hand the words of the platform on as they came")
+@pytest.mark.breakage("course: hand the words of the platform on as they came")
 @pytest.mark.parametrize("words", EVIL.values(), ids=EVIL)
 def test_c15_an_exception_about_refusals_is_one_line_too(caplog: pytest.LogCaptureFixture, words: str) -> None:
     platform = VirtualPlatform(otherwise=envelope("40001", msg=words))
@@ -146,7 +146,7 @@ def test_c16_an_echo_of_a_large_request_is_masked_without_holding_up_the_loop() 
     assert time.process_time() - began < 0.5
 
 
-@pytest.mark.breakage("dispatcher: hand the words of the platform on as they came")
+@pytest.mark.breakage("course: hand the words of the platform on as they came")
 async def test_c16_the_rejects_file_has_people_in_the_records_only_and_the_token_nowhere(tmp_path: Path) -> None:
     said = envelope("40001", msg=f"{canary.PERSON} with {canary.TOKEN}")
 

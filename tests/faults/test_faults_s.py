@@ -12,14 +12,13 @@ import os
 import pickle
 import stat
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import canary
 import pytest
 from endings import ENDINGS, Ending, frames_of
+from environment import with_only
 from faulted import one_line, over_tcp
 from sourced import CONFIGS, event, sourced
 from wire import ENVELOPE, http, says, tcp_server
@@ -107,21 +106,6 @@ async def test_s8_an_error_shows_no_secret_in_its_whole_graph_and_comes_back_fro
         }
 
 
-@contextmanager
-def environment(**values: str) -> Iterator[None]:
-    """These variables for the length of a block, and no other about proxies."""
-    names = [name for name in os.environ if name.lower().endswith("_proxy")]
-    before = {name: os.environ.pop(name, None) for name in {*names, *values}}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-
-
 PROXY_NAMES = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
 
 
@@ -132,7 +116,8 @@ async def test_s9_proxies_and_passwords_of_the_environment_are_left_alone(tmp_pa
     netrc.chmod(0o600)
     async with tcp_server(says(http())) as server, tcp_server(says(http(status="403 No"))) as proxy:
         proxies = dict.fromkeys(PROXY_NAMES, f"http://someone:word@127.0.0.1:{proxy.port}")
-        with environment(**proxies, NETRC=str(netrc), HOME=str(tmp_path)):
+        every_proxy = [name for name in os.environ if name.lower().endswith("_proxy")]
+        with with_only(proxies | {"NETRC": str(netrc), "HOME": str(tmp_path)}, of=every_proxy):
             async with ImportClient(server.url, token=canary.TOKEN) as client:
                 report = await client.import_users([UserProfile(third_id="1")], CONFIGS["users"])
         assert (report.accepted, proxy.connections, len(server.requests)) == (1, 0, 1)

@@ -88,7 +88,7 @@ class Broker:
             await asyncio.sleep(0)
 
 
-async def test_reviewed_h1_a_spooled_run_cancelled_at_any_await_loses_nothing_that_its_source_gave(
+async def test_a_spooled_run_cancelled_at_any_await_loses_nothing_that_its_source_gave(
     tmp_path: Path,
 ) -> None:
     step, is_there = 0, True
@@ -109,7 +109,7 @@ async def test_reviewed_h1_a_spooled_run_cancelled_at_any_await_loses_nothing_th
     assert step > 40
 
 
-async def test_reviewed_h1_a_resume_cancelled_at_any_await_keeps_what_is_spooled(tmp_path: Path) -> None:
+async def test_a_resume_cancelled_at_any_await_keeps_what_is_spooled(tmp_path: Path) -> None:
     step, is_there = 0, True
     while is_there:
         step += 1
@@ -128,7 +128,7 @@ async def test_reviewed_h1_a_resume_cancelled_at_any_await_keeps_what_is_spooled
     assert step > 10
 
 
-async def test_reviewed_h1_a_damaged_row_of_the_spool_is_refused_each_time_and_ends_nothing(tmp_path: Path) -> None:
+async def test_a_damaged_row_of_the_spool_is_refused_each_time_and_ends_nothing(tmp_path: Path) -> None:
     broker, journal = Broker(200), tmp_path / "a.journal"
     await left_after(2, broker.records(), ScriptedTransport(delay_s=0.001), journal=journal, spool=True)
     connection = books.writable(journal)
@@ -141,7 +141,7 @@ async def test_reviewed_h1_a_damaged_row_of_the_spool_is_refused_each_time_and_e
         assert transport.posts == []
 
 
-async def test_reviewed_h2_a_source_has_ended_only_once_all_it_gave_is_spooled(tmp_path: Path) -> None:
+async def test_a_source_has_ended_only_once_all_it_gave_is_spooled(tmp_path: Path) -> None:
     """A stop while records lie in buffers, and a kill while what is in flight is waited for."""
     journal, copies, broker = tmp_path / "a.journal", tmp_path / "copy", Broker(180)
     hanging = ScriptedTransport(delay_s=1_000)
@@ -163,7 +163,7 @@ async def test_reviewed_h2_a_source_has_ended_only_once_all_it_gave_is_spooled(t
 
 
 @pytest.mark.parametrize("bad", [{"realName": "\ud800"}, {"remark": "x" * 2_000_000}], ids=["surrogate", "too large"])
-async def test_reviewed_h3_h5_a_record_that_cannot_be_sent_is_rejected_alone_and_once_from_a_spool_too(
+async def test_a_record_that_cannot_be_sent_is_rejected_alone_and_once_from_a_spool_too(
     tmp_path: Path, bad: dict[str, Any]
 ) -> None:
     journal, waits = tmp_path / "a.journal", asyncio.Event()
@@ -189,9 +189,7 @@ async def test_reviewed_h3_h5_a_record_that_cannot_be_sent_is_rejected_alone_and
 
 
 @pytest.mark.parametrize("batches", [2, 40], ids=["some pending", "many settled"])
-async def test_reviewed_h4_marks_of_a_file_as_it_was_are_not_used_in_the_file_as_it_is(
-    tmp_path: Path, batches: int
-) -> None:
+async def test_marks_of_a_file_as_it_was_are_not_used_in_the_file_as_it_is(tmp_path: Path, batches: int) -> None:
     path, journal, count = tmp_path / "people.jsonl", tmp_path / "a.journal", 3_000
     lines = [json.dumps(person(n)) for n in range(count)]
     path.write_text("\r\n\r\n".join(lines), encoding="utf-8")
@@ -218,7 +216,7 @@ async def test_reviewed_h4_marks_of_a_file_as_it_was_are_not_used_in_the_file_as
     assert sorted(sent(*transports)) == sorted(f"a{n}" for n in range(count))
 
 
-async def test_reviewed_h7_a_limit_of_rejections_that_was_passed_stops_the_same_call_again_before_it_sends(
+async def test_a_limit_of_rejections_that_was_passed_stops_the_same_call_again_before_it_sends(
     tmp_path: Path,
 ) -> None:
     journal = tmp_path / "a.journal"
@@ -246,7 +244,7 @@ async def test_reviewed_h7_a_limit_of_rejections_that_was_passed_stops_the_same_
     ],
     ids=["another", "a longer one", "a shorter one"],
 )
-async def test_reviewed_m3_a_run_that_has_ended_is_not_taken_for_that_of_another_source(
+async def test_a_run_that_has_ended_is_not_taken_for_that_of_another_source(
     tmp_path: Path, source: Any, told: str
 ) -> None:
     journal, transport = tmp_path / "a.journal", ScriptedTransport(delay_s=0)
@@ -263,7 +261,7 @@ async def test_reviewed_m3_a_run_that_has_ended_is_not_taken_for_that_of_another
     assert books.looked_at(journal).session is Session.FINISHED
 
 
-async def test_reviewed_m4_a_spooled_file_that_was_replaced_is_refused(tmp_path: Path) -> None:
+async def test_a_spooled_file_that_was_replaced_is_refused(tmp_path: Path) -> None:
     path, journal = tmp_path / "people.jsonl", tmp_path / "a.journal"
     path.write_text("\n".join(json.dumps(person(n)) for n in range(2_000)), encoding="utf-8")
     await left_after(2, read_jsonl(path), ScriptedTransport(delay_s=0.001), journal=journal, spool=True)
@@ -274,7 +272,7 @@ async def test_reviewed_m4_a_spooled_file_that_was_replaced_is_refused(tmp_path:
     assert transport.posts == []
 
 
-async def test_reviewed_m6_a_stop_while_a_spooled_list_is_passed_over_counts_nothing_twice(tmp_path: Path) -> None:
+async def test_a_stop_while_a_spooled_list_is_passed_over_counts_nothing_twice(tmp_path: Path) -> None:
     path, journal = tmp_path / "people.jsonl", tmp_path / "a.journal"
     path.write_text("\n".join(json.dumps(person(n)) for n in range(30_000)), encoding="utf-8")
     first = await left_after(100, read_jsonl(path), ScriptedTransport(delay_s=0), journal=journal, spool=True)
@@ -288,7 +286,7 @@ async def test_reviewed_m6_a_stop_while_a_spooled_list_is_passed_over_counts_not
     assert (report.read, report.accepted) == (30_000, 30_000)
 
 
-async def test_reviewed_m7_a_changed_byte_in_a_rejected_record_is_told_without_the_record(tmp_path: Path) -> None:
+async def test_a_changed_byte_in_a_rejected_record_is_told_without_the_record(tmp_path: Path) -> None:
     journal = tmp_path / "a.journal"
     bad = [{"thirdId": 7, "realName": canary.PERSON}, *people(30)]
     await left_after(1, bad, ScriptedTransport(delay_s=0.001), journal=journal)
@@ -299,7 +297,7 @@ async def test_reviewed_m7_a_changed_byte_in_a_rejected_record_is_told_without_t
         await run(bad, ScriptedTransport(), journal=journal)
 
 
-async def test_reviewed_m9_paths_are_meant_where_the_program_was_when_it_gave_them(tmp_path: Path) -> None:
+async def test_paths_are_meant_where_the_program_was_when_it_gave_them(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "there").mkdir()
     before = os.getcwd()  # noqa: PTH109 -- beside chdir
@@ -319,7 +317,7 @@ async def test_reviewed_m9_paths_are_meant_where_the_program_was_when_it_gave_th
     assert list((tmp_path / "there").iterdir()) == []
 
 
-async def test_reviewed_m10_files_of_somebody_else_beside_ours_stay(tmp_path: Path) -> None:
+async def test_files_of_somebody_else_beside_ours_stay(tmp_path: Path) -> None:
     for name in ("a.new", "r.new"):
         (tmp_path / name).write_text("of value", encoding="utf-8")
     await run(
@@ -328,7 +326,7 @@ async def test_reviewed_m10_files_of_somebody_else_beside_ours_stay(tmp_path: Pa
     assert {(tmp_path / name).read_text(encoding="utf-8") for name in ("a.new", "r.new")} == {"of value"}
 
 
-async def test_reviewed_l2_nothing_is_said_to_be_lost_of_what_is_read_again(tmp_path: Path) -> None:
+async def test_nothing_is_said_to_be_lost_of_what_is_read_again(tmp_path: Path) -> None:
     journal, records = tmp_path / "a.journal", [person(n) for n in range(500)]
     copies: list[Path] = []
 
@@ -343,7 +341,7 @@ async def test_reviewed_l2_nothing_is_said_to_be_lost_of_what_is_read_again(tmp_
 
 
 @pytest.mark.parametrize("name", ["journal", "rejects"])
-async def test_reviewed_l1_a_path_that_is_no_text_is_refused(tmp_path: Path, name: str) -> None:
+async def test_a_path_that_is_no_text_is_refused(tmp_path: Path, name: str) -> None:
     async with client_of(ScriptedTransport()) as client:
         with canary.raises(ConfigError, match=f"{name} takes the path of a file"):
             await client.run(USERS, people(1), CONFIG, **{name: os.fsdecode(b"\xff")})  # type: ignore[arg-type]

@@ -128,7 +128,8 @@ class TcpProxy:
         link = Link(self.script.popleft() if self.script else self.otherwise)
         self.links.append(link)
         try:
-            await self.connect(link, reader, writer)
+            with suppress(ConnectionError, asyncio.IncompleteReadError):  # whoever was there has gone
+                await self.connect(link, reader, writer)
         finally:
             writer.close()
 
