@@ -94,6 +94,8 @@ class Whole:
     #: Records sent again after an attempt without an answer, and bytes sent.
     duplicates: int = 0
     sent_bytes: int = 0
+    #: When a server first broke on it or a piece of it, in this process.
+    broken_at: float = float("inf")
     #: Whether the journal knows it in pieces, of this process or of one before.
     is_split: bool = False
     #: Whether any piece was given back, and of those any after an attempt without an answer.

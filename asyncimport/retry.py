@@ -58,6 +58,7 @@ def count_attempt(batch: Batch, verdict: Verdict, now: float, *, free: bool, is_
             if verdict.is_server_broken and not is_outage:
                 batch.server_faults += 1
                 batch.broken_at = min(batch.broken_at, now)
+                batch.whole.broken_at = min(batch.whole.broken_at, now)
             batch.not_sent = 0
         case Happened.NOT_SENT:
             batch.not_sent += 1

@@ -181,9 +181,15 @@ class Refusals:
         return _is_suspect(batch) and self.witness_at >= batch.broken_at
 
     def breaks(self, batch: Batch, *, is_alone: bool) -> bool:
-        """Whether to treat a server that broke again as broken by this batch. `is_alone`: nothing else is under way."""
+        """Whether to treat a server that broke again as broken by this batch. `is_alone`: nothing else is under way.
+
+        Alone a batch is split without a witness, but no record is given up when nothing was accepted since its batch broke first: the
+        server may be away.
+        """
         if self.is_known_for(batch):
             return True
+        if batch.count == 1 and self.witness_at < batch.whole.broken_at:
+            return False
         if not (is_alone and _is_suspect(batch)) or self.blind_splits >= BLIND_SPLITS:
             return False
         self.blind_splits += 1

@@ -227,7 +227,17 @@ class TestABrokenServer:
         one.server_faults = 3
         assert not Refusals().breaks(one, is_alone=True)
         one.is_poisoned = True
-        assert Refusals().breaks(one, is_alone=True)
+        assert not Refusals().breaks(one, is_alone=True)
+
+    def test_is_not_blamed_on_a_record_when_nothing_was_accepted_since_its_batch_broke_first(self) -> None:
+        one, refusals = batch_of(1), Refusals()
+        one.server_faults, one.is_poisoned = 3, True
+        one.broken_at = one.whole.broken_at = 5.0
+        refusals.accepted(100, 4.0, 4.5)
+        assert not refusals.breaks(one, is_alone=True)
+        one.broken_at = 7.0
+        refusals.accepted(100, 6.0, 6.5)
+        assert refusals.breaks(one, is_alone=True)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["refused", "accepted", "single"]), st.floats(0, 3)), max_size=60))
