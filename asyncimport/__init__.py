@@ -38,9 +38,10 @@ if TYPE_CHECKING:
     )
     from asyncimport.options import RunOptions
     from asyncimport.outcome import Accepted, BatchOutcome, ImportReport, Rejected, Skipped, Unconfirmed, Unsent
-    from asyncimport.policy import DispatchPolicy, Meaning, RetryPolicy, Share, Timeouts
+    from asyncimport.policy import DispatchPolicy, Meaning, Rate, RetryPolicy, Share, Timeouts
     from asyncimport.records import CustomField, Event, Identity, UserProfile
     from asyncimport.resources import EVENTS, USERS, Resource
+    from asyncimport.stats import ClientStats
     from asyncimport.stream import OutcomeStream
     from asyncimport.transport import HttpOptions
 
@@ -53,6 +54,7 @@ __all__ = [
     "AuthError",
     "BatchOutcome",
     "CheckReport",
+    "ClientStats",
     "ConfigError",
     "CustomField",
     "DispatchPolicy",
@@ -73,6 +75,7 @@ __all__ = [
     "OutcomeStream",
     "PlatformRefused",
     "Positions",
+    "Rate",
     "Rejected",
     "Resource",
     "RetryPolicy",
@@ -114,9 +117,10 @@ _HOMES = {
     ),
     "options": ("RunOptions",),
     "outcome": ("Accepted", "BatchOutcome", "ImportReport", "Rejected", "Skipped", "Unconfirmed", "Unsent"),
-    "policy": ("DispatchPolicy", "Meaning", "RetryPolicy", "Share", "Timeouts"),
+    "policy": ("DispatchPolicy", "Meaning", "Rate", "RetryPolicy", "Share", "Timeouts"),
     "records": ("CustomField", "Event", "Identity", "UserProfile"),
     "resources": ("EVENTS", "Resource", "USERS"),
+    "stats": ("ClientStats",),
     "stream": ("OutcomeStream",),
     "transport": ("HttpOptions",),
 }

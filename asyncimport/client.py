@@ -42,6 +42,7 @@ from asyncimport.rejects import Rejection, json_of, not_kept
 from asyncimport.resources import EVENTS, USERS, Resource
 from asyncimport.session import SessionManager
 from asyncimport.stages import Source, check_kinds, stages_of
+from asyncimport.stats import ClientStats
 from asyncimport.stream import OutcomeStream
 from asyncimport.transport import AiohttpTransport, HttpOptions, Transport
 from asyncimport.window import Window
@@ -202,6 +203,19 @@ class ImportClient:
         await check.run()
         return check.report()
 
+    def stats(self) -> ClientStats:
+        """Where the client stands now, at the cost of a few attributes: at any time, while an import goes on on its event loop."""
+        lane, runs = self._lane, len(self._streams)
+        return ClientStats(
+            runs=runs,
+            width=lane.limit.width,
+            in_flight=lane.limit.in_flight,
+            batches=lane.batches,
+            paused_s=max(0.0, lane.gate.opens_at - self._clock.now()) if runs else 0.0,
+            pace_per_s=lane.pace.per_s,
+            is_breaker_open=not lane.breaker.is_closed,
+        )
+
     async def _parts(self, call: Call, stream: OutcomeStream) -> Parts:
         """What a run is made of; what it keeps on disk is opened first."""
         check_kinds(call.resource, call.config)
@@ -244,7 +258,7 @@ class ImportClient:
             content_of=json_of if keeps else not_kept,
             first=first,
         )
-        window = Window(policy.width)
+        window = Window(partial(self._lane.limit.planned, policy.max_in_flight))
         tally = Tally(resource=resource.name, run_id=run.run_id, started_at=clock.now())
         if journal is not None:
             begin_tally(tally, journal.known, call.source, clock.now())

@@ -140,7 +140,7 @@ class Course:
         batch, verdict = trial.batch, trial.verdict
         is_batchs_doing = verdict.is_server_broken and self.refusals.is_known_for(batch)
         if trial.grant is not None and not free and not is_batchs_doing:
-            self.lane.judged(verdict, trial.ended_at, is_probe=trial.is_probe)
+            self.lane.judged(verdict, trial.started_at, trial.ended_at, is_probe=trial.is_probe)
 
     def _tell_keeper(self, trial: Trial, step: Step) -> AsyncImportError | None:
         """Book on the token what the platform said to it."""
@@ -157,7 +157,7 @@ class Course:
         verdict = trial.verdict
         if verdict.happened is not Happened.THROTTLED:
             return None
-        pause_s = self.lane.gate.throttled(trial.ended_at, trial.started_at, verdict.retry_after_s)
+        pause_s = self.lane.throttled(trial.started_at, trial.ended_at, verdict.retry_after_s)
         if pause_s is None:
             return None
         self.notify(Paused(pause_s=pause_s, reason=f"{verdict.detail}: {message}" if message else verdict.detail))

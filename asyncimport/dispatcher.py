@@ -23,6 +23,7 @@ from asyncimport.errors import AsyncImportError, AuthError, StateError
 from asyncimport.gate import MAX_PAUSE_S, Place
 from asyncimport.journal.journal import Journal
 from asyncimport.lane import Lane
+from asyncimport.limit import MOST
 from asyncimport.observer import Notifier
 from asyncimport.outcome import BatchOutcome, Rejected, Tally
 from asyncimport.policy import DispatchPolicy, OnUnknown
@@ -59,6 +60,9 @@ class Dispatcher:
     _room: Bell = field(init=False)
     _course: Course = field(init=False)
     _is_closed: bool = False
+    #: Workers there are, and those of them that wait. One always looks or waits, as long as there may be more.
+    _workers: int = 0
+    _idle: int = 0
 
     def __attrs_post_init__(self) -> None:
         """Hang up the bells."""
@@ -158,25 +162,42 @@ class Dispatcher:
 
         Cancellation: requests in flight are cut off; `abandon` settles their batches as unconfirmed.
         """
-        width = self.policy.width
-        self.lane.join(self._work, width)
+        policy = self.policy
+        self.lane.join(self._work, policy, self.clock.now())
         try:
             async with asyncio.TaskGroup() as workers:
-                for number in range(width):
-                    workers.create_task(self._worker(), name=f"asyncimport-worker-{number}")
+                self._hire(workers)
         finally:
-            self.lane.leave(self._work, width)
+            self.lane.leave(self._work, policy, self.clock.now())
 
-    async def _worker(self) -> None:
+    def _hire(self, workers: asyncio.TaskGroup) -> None:
+        """Have another worker look for work, unless there are as many as can ever be busy.
+
+        Of an adaptive width one more, who looks for what is overdue while all others are busy.
+        """
+        if self._workers < (self.policy.max_in_flight or MOST + 1):
+            self._workers += 1
+            workers.create_task(self._worker(workers), name=f"asyncimport-worker-{self._workers}")
+
+    async def _worker(self, workers: asyncio.TaskGroup) -> None:
         place = Place()
         while not self._is_done():
-            following = self._next(self.clock.now(), place)
+            now = self.clock.now()
+            following = self._next(now, place)
+            if self.policy.max_in_flight is None:
+                self.tally.width.book(now, self.lane.limit.width)
             if isinstance(following, Batch):
+                if not self._idle:
+                    self._hire(workers)
                 await self._send_or_fail(following)
                 if self.lane.is_shared:
                     await asyncio.sleep(0)  # the place just freed is another run's turn
             else:
-                await self._work.wait(following)
+                self._idle += 1
+                try:
+                    await self._work.wait(following)
+                finally:
+                    self._idle -= 1
 
     async def _send_or_fail(self, batch: Batch) -> None:
         """A cancellation that comes up from below, and not from the run, must not end a worker in silence."""
@@ -213,7 +234,8 @@ class Dispatcher:
             return None
         if now < refusals.not_before:
             return refusals.not_before
-        return plan.pop() if self.lane.limit.has_room() else None
+        opens_at = self.lane.limit.has_room_at(now)
+        return plan.pop() if opens_at == now else opens_at
 
     def _last_tries(self, now: float) -> float | None:
         moment = self._course.plan.last_tries(now)
@@ -229,7 +251,7 @@ class Dispatcher:
             course.split(batch, TOO_LARGE, started_at, is_sent=False)
             return
         course.start(batch)
-        is_probe = self.lane.start(started_at)
+        entry = self.lane.start(started_at, batch.count)
         try:
             grant = await self.session.grant()
             is_written = self.journal is None or await self.journal.start(batch)
@@ -242,7 +264,7 @@ class Dispatcher:
             self.fail(error)
             return
         finally:
-            self.lane.finish(self.clock.now(), is_probe=is_probe)
+            self.lane.finish(self.clock.now(), entry)
         course.conclude(
             Trial(
                 batch=batch,
@@ -250,7 +272,7 @@ class Dispatcher:
                 grant=grant if isinstance(grant, Grant) else None,
                 started_at=started_at,
                 ended_at=self.clock.now(),
-                is_probe=is_probe,
+                is_probe=entry.is_probe,
             )
         )
 

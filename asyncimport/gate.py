@@ -17,8 +17,6 @@ MAX_PAUSE_S: Final = 300.0
 BASE_S: Final = 0.5
 CAP_S: Final = 30.0
 SPREAD: Final = 0.2
-#: How much one accepted batch takes back of the doubling.
-EASE: Final = 0.25
 
 
 @define
@@ -56,7 +54,7 @@ class Gate:
 
     def accepted(self) -> None:
         """Book an accepted batch: the platform is taking again."""
-        self.exponent = max(0.0, self.exponent - EASE)
+        self.exponent = 0.0
 
     def passes_at(self, now: float, share: float) -> float:
         """When a request that stands here now may pass: now, or its own moment (`share`, 0 to 1) after the pause."""

@@ -77,6 +77,13 @@ class SourceAbandoned:
 
 
 @frozen(kw_only=True)
+class LoopBlocked:
+    """The event loop stood still for at least so long: something in this process blocks it; told once a run."""
+
+    blocked_s: float
+
+
+@frozen(kw_only=True)
 class RunEnded:
     """An import has ended; `failure` names the error that ended it, if one did."""
 
@@ -84,7 +91,17 @@ class RunEnded:
     failure: str | None
 
 
-Notice = RunStarted | AttemptFailed | BatchSplit | Paused | TokenRenewed | NoBatchId | SourceAbandoned | RunEnded
+Notice = (
+    RunStarted
+    | AttemptFailed
+    | BatchSplit
+    | Paused
+    | TokenRenewed
+    | NoBatchId
+    | SourceAbandoned
+    | LoopBlocked
+    | RunEnded
+)
 Observer = Callable[[Notice], None]
 
 _LEVELS: Final = {
@@ -93,6 +110,7 @@ _LEVELS: Final = {
     Paused: logging.WARNING,
     NoBatchId: logging.WARNING,
     SourceAbandoned: logging.WARNING,
+    LoopBlocked: logging.WARNING,
 }
 #: Failed attempts logged one by one for each reason, over the life of a client; later ones at DEBUG: an outage is no flood of warnings.
 _WARNINGS_PER_REASON: Final = 5

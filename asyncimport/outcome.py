@@ -12,11 +12,12 @@ from typing import Any, Final, assert_never
 
 import attrs
 import orjson
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 from asyncimport.batch import Positions
 from asyncimport.errors import IncompleteImport
 from asyncimport.fields import Problem
+from asyncimport.stats import WidthCourse
 
 #: Rejections listed in a report, and reasons counted apart: a report stays small whatever the input.
 FIRST_REJECTIONS: Final = 20
@@ -146,6 +147,9 @@ class ImportReport:
     #: Records that a spooled source may have given to a process that was killed before they were on disk, at most. They
     #: came after the last one that was read then, and are not counted anywhere.
     possibly_lost: int = 0
+    #: How wide this process went: (seconds since it began with the run, requests at the same time from then on) at each
+    #: change, at most 100, thinned. Empty when `max_in_flight` fixes the width, or nothing was to be sent.
+    width_course: tuple[tuple[float, int], ...] = field(default=(), repr=False)
 
     @property
     def ok(self) -> bool:
@@ -171,6 +175,7 @@ class ImportReport:
         plain["batch_ids"] = self.batch_ids.tolist()
         plain["rejected_by_reason"] = dict(self.rejected_by_reason)
         plain["first_rejections"] = [attrs.asdict(first) for first in self.first_rejections]
+        plain["width_course"] = [list(point) for point in self.width_course]
         return plain | {"ok": self.ok}
 
     def _counts(self) -> str:
@@ -186,6 +191,9 @@ class ImportReport:
             f"  {many(self.batches, 'batch', 'batches')}{ids}, {requests}, {self.bytes_sent:,} bytes",
             f"  {self.elapsed_s:.2f} s, {self.records_per_s:,.0f} records/s",
         ]
+        if self.width_course:
+            widths = [width for _, width in self.width_course]
+            lines[-1] += f", width {min(widths)} to {max(widths)}, {widths[-1]} at the end"
         if self.possible_duplicates:
             lines.append(f"  {self.possible_duplicates:,} records may be there twice (sent again after no answer)")
         lines += [f"  rejected {count:,} x {reason}" for reason, count in self.rejected_by_reason.items()]
@@ -254,6 +262,8 @@ class Tally:
     bytes_sent: int = 0
     source_ended: bool = False
     possibly_lost: int = 0
+    #: Of this process alone.
+    width: WidthCourse = field(default=Factory(lambda self: WidthCourse(self.started_at), takes_self=True))
     _lowest_open: int | None = None
     _reasons: dict[str, int] = field(factory=dict)
     _first: list[FirstRejection] = field(factory=list)
@@ -355,4 +365,5 @@ class Tally:
             source_ended=self.source_ended,
             resume_from=self._resume_from(),
             possibly_lost=self.possibly_lost,
+            width_course=self.width.points,
         )

@@ -16,8 +16,6 @@ from asyncimport.errors import ConfigError
 MAX_BATCH_SIZE: Final = 500
 #: aiohttp warns about `data=bytes` above 1 MiB, because writing it blocks the loop; the platform's own limit is unknown (?).
 MAX_BATCH_BYTES: Final = 1_000_000
-#: Width when `max_in_flight` is not given.
-DEFAULT_WIDTH: Final = 8
 
 
 class Meaning(Enum):
@@ -121,6 +119,25 @@ class Timeouts:
 
 
 @frozen(kw_only=True)
+class Rate:
+    """At most so many requests, or records, a second; what is not used is saved up for one second.
+
+    A request waits until its batch may begin, however many records it has; the next one waits for the longer.
+
+    Raises:
+        ConfigError: nothing is bounded, or by no positive number.
+    """
+
+    requests_per_s: float | None = field(default=None, validator=_positive_or_none)
+    records_per_s: float | None = field(default=None, validator=_positive_or_none)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a rate that bounds nothing."""
+        if self.requests_per_s is None and self.records_per_s is None:
+            raise ConfigError("Rate takes requests_per_s=, records_per_s= or both")
+
+
+@frozen(kw_only=True)
 class DispatchPolicy:
     """How batches are formed and sent.
 
@@ -130,8 +147,10 @@ class DispatchPolicy:
 
     batch_size: int = field(default=MAX_BATCH_SIZE, validator=_between(1, MAX_BATCH_SIZE))
     max_batch_bytes: int = field(default=MAX_BATCH_BYTES, validator=_between(1_000, 1024 * 1024))
-    #: Requests at the same time; None leaves the width to the client.
+    #: Requests at the same time; None lets the client find the width, between 1 and 32 (`limit.py`).
     max_in_flight: int | None = field(default=None, validator=attrs.validators.optional(_between(1, 10_000)))
+    #: What the runs of a client may begin in a second, all together; None bounds nothing.
+    max_rate: Rate | None = field(default=None, validator=attrs.validators.optional(_is_a(Rate)))
     #: A chunk that is not full leaves after this time.
     linger_s: float = field(default=5.0, validator=_positive)
     #: How long an address may fail before it is called wrong; None waits.
@@ -150,11 +169,6 @@ class DispatchPolicy:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the table of codes as a dict: engines send policies to their workers."""
         return _policy, (attrs.asdict(self, recurse=False) | {"codes": dict(self.codes)},)
-
-    @property
-    def width(self) -> int:
-        """Requests at the same time."""
-        return self.max_in_flight or DEFAULT_WIDTH
 
     def meaning(self, code: str) -> Meaning:
         """What a code means: the user's table, then the documented one, then the rule for the rest."""

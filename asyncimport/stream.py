@@ -17,6 +17,7 @@ from asyncimport.observer import RunEnded, RunStarted, SourceAbandoned
 from asyncimport.outcome import BatchOutcome, ImportReport, Rejected, Unconfirmed, Unsent
 from asyncimport.parts import Parts
 from asyncimport.policy import allowed_rejections
+from asyncimport.pulse import tell_if_blocked
 from asyncimport.reader import ABANDON_AFTER_S
 from asyncimport.rejects import Rejection, each_rejected, wires_body
 
@@ -184,6 +185,8 @@ class OutcomeStream:
         try:
             async with asyncio.TaskGroup() as tasks:
                 sending = tasks.create_task(self._send(parts, self._watch), name="asyncimport-dispatcher")
+                pulse = tasks.create_task(tell_if_blocked(parts.clock, parts.notify), name="asyncimport-pulse")
+                sending.add_done_callback(lambda _: pulse.cancel())
                 tasks.create_task(self._keep_time(parts, sending, self._watch), name="asyncimport-timekeeper")
                 await self._flow(parts)
                 parts.dispatcher.close()

@@ -27,7 +27,7 @@ from typing import Final, assert_never
 
 from attrs import evolve, field, frozen
 
-from asyncimport.attempt import MISCONFIGURED, Answer, Attempt, NoAnswer
+from asyncimport.attempt import MISCONFIGURED, Answer, Attempt, Fault, NoAnswer
 from asyncimport.codec import Envelope, decode_envelope, decode_object
 from asyncimport.policy import TOKEN_REFUSED, DispatchPolicy, Meaning
 from asyncimport.redaction import shown
@@ -48,6 +48,8 @@ _MISADDRESSED: Final = frozenset({404, 405, 410, 415})
 TOO_LARGE: Final = "too_large"
 #: Too many requests, or too little of the server: never the batch's doing.
 _OVERLOADED: Final = 503
+#: Silence: the platform may have more than it can do. A shortage: this machine has.
+_OVERLOADS: Final = frozenset({Fault.READ_TIMEOUT, Fault.ATTEMPT_TIMEOUT, Fault.SHORTAGE})
 #: Client errors that say nothing final about the content.
 _TRANSIENT: Final = frozenset({408, 409, 425}) | _MISADDRESSED
 
@@ -83,6 +85,8 @@ class Verdict:
     is_renewable: bool = False
     #: The server broke over the request: it may break again over the same one.
     is_server_broken: bool = False
+    #: It was too much for the platform or for this machine, or took too long.
+    is_overload: bool = False
     #: The one free retry applies: a connection that had gone stale.
     is_stale: bool = False
 
@@ -104,6 +108,7 @@ def _unanswered(attempt: NoAnswer) -> Verdict:
         reason=attempt.fault.name.lower(),
         detail=f"{attempt.fault}{f' ({attempt.detail})' if attempt.detail else ''}",
         is_misconfigured=attempt.fault in MISCONFIGURED,
+        is_overload=attempt.fault in _OVERLOADS,
         is_stale=attempt.stale,
     )
 
@@ -119,7 +124,10 @@ def _answered(answer: Answer, policy: DispatchPolicy) -> Verdict:
     elsewhere = 300 <= answer.status < 400 or answer.status in _MISADDRESSED
     base = evolve(base, is_contact=envelope is not None and not elsewhere, is_misconfigured=elsewhere)
     verdict = _by_status(answer, envelope, policy, base)
-    return evolve(verdict, retry_after_s=retry_after(answer)) if verdict.happened is Happened.THROTTLED else verdict
+    if verdict.happened is Happened.THROTTLED:
+        return evolve(verdict, is_overload=True, retry_after_s=retry_after(answer))
+    is_overload = answer.status == _OVERLOADED or verdict.code == f"{_OVERLOADED}"
+    return evolve(verdict, is_overload=True) if is_overload else verdict
 
 
 def _by_status(answer: Answer, envelope: Envelope | None, policy: DispatchPolicy, base: Verdict) -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from attrs import define
@@ -15,7 +16,8 @@ MAX_BYTES: Final = 32 * 1024 * 1024
 class Window:
     """Counts batches that are ready, waiting or in flight, their bytes, and outcomes nobody has read yet."""
 
-    width: int
+    #: Requests that may be in flight, as of now.
+    width: Callable[[], int]
     batches: int = 0
     bytes: int = 0
     unread: int = 0
@@ -24,7 +26,7 @@ class Window:
         """Whether a batch of `size` bytes may enter. One always may, however large."""
         if not self.batches and not self.unread:
             return True
-        in_count = self.batches + self.unread < BATCHES_PER_REQUEST * self.width
+        in_count = self.batches + self.unread < BATCHES_PER_REQUEST * self.width()
         return in_count and self.bytes + size <= MAX_BYTES
 
     def enter(self, size: int) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 MODULES = (
     "admission", "breaker", "chunker", "codec", "compiled", "credentials", "ending", "fields", "gate", "lane", "learned",
-    "limit", "plan", "renewal", "retry", "shape", "split", "verdict",
+    "limit", "plan", "rate", "renewal", "retry", "shape", "split", "verdict",
 )  # fmt: skip
 
 

@@ -120,11 +120,8 @@ MUTATIONS: Final = (
     Mutation(
         name="ignore Retry-After",
         module="verdict.py",
-        text=(
-            "    return evolve(verdict, retry_after_s=retry_after(answer)) "
-            "if verdict.happened is Happened.THROTTLED else verdict\n"
-        ),
-        replacement="    return verdict\n",
+        text="        return evolve(verdict, is_overload=True, retry_after_s=retry_after(answer))\n",
+        replacement="        return evolve(verdict, is_overload=True)\n",
         says="tests/test_stream.py::TestPauses::test_nobody_sends_before_retry_after_is_over",
         tests=(
             "tests/test_verdict.py",
@@ -178,9 +175,9 @@ MUTATIONS: Final = (
         replacement=(
             "                await self._send_or_fail(following)\n"
             '                if following.state.name == "WAITING":\n'
-            "                    self.lane.limit.in_flight += 1\n"
+            "                    number = self.lane.limit.start(self.clock.now())\n"
             "                    await self.clock.sleep(max(0.0, (self._course.plan.due_at or 0.0) - self.clock.now()))\n"
-            "                    self.lane.limit.in_flight -= 1\n"
+            "                    self.lane.limit.finish(number)\n"
         ),
         says="tests/test_stream.py::TestRetries::test_a_batch_that_waits_holds_no_place",
         tests=("tests/faults/test_faults_g.py::test_g14_a_user_in_two_batches_is_as_the_last_to_arrive_has_him",),

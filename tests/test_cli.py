@@ -12,7 +12,8 @@ import pytest
 from command import ended, ran, started
 from wire import http, says, tcp_server
 
-from asyncimport import __version__
+from asyncimport import DispatchPolicy, Rate, __version__
+from asyncimport.cli.choices import RunChoices
 from asyncimport.emulator import Emulator, Envelope, Hang, Poison, Status
 
 HEADER = "thirdId,realName,sex\n"
@@ -31,6 +32,20 @@ def events_jsonl(folder: Path, rows: int) -> str:
     lines = (json.dumps({"identities": [identity], "eventKey": "c_buy", "uuid": str(n)}) for n in range(rows))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return str(path)
+
+
+@pytest.mark.parametrize(
+    ("given", "rate"),
+    [
+        ({}, None),
+        ({"requests_per_s": 0.5}, Rate(requests_per_s=0.5)),
+        ({"records_per_s": 5000.0}, Rate(records_per_s=5000.0)),
+        ({"requests_per_s": 20.0, "records_per_s": 5000.0}, Rate(requests_per_s=20.0, records_per_s=5000.0)),
+    ],
+    ids=["none", "requests", "records", "both"],
+)
+def test_the_options_of_speed_are_those_of_the_policy(given: dict[str, Any], rate: Rate | None) -> None:
+    assert RunChoices(**given, max_in_flight=3).policy() == DispatchPolicy(max_in_flight=3, max_rate=rate)
 
 
 async def test_users_of_a_csv_file_arrive_and_the_report_is_on_stdout(tmp_path: Path) -> None:
@@ -152,7 +167,9 @@ async def test_a_platform_that_refuses_everything_leaves_it_unsent_and_says_what
 async def test_ctrl_c_drains_reports_and_exits_130(tmp_path: Path) -> None:
     async with Emulator(token=canary.TOKEN) as platform:
         gate = platform.faults.hold()
-        process = await started("users", users_csv(tmp_path, 20_000), "--mode", "full", url=platform.url)
+        process = await started(
+            "users", users_csv(tmp_path, 20_000), "--mode", "full", "--max-in-flight", "8", url=platform.url
+        )
         await gate.arrived(8)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
@@ -168,7 +185,9 @@ async def test_ctrl_c_twice_stops_at_once(tmp_path: Path) -> None:
     async with Emulator(token=canary.TOKEN) as platform:
         platform.faults.add(Hang())
         gate = platform.faults.hold()
-        process = await started("users", users_csv(tmp_path, 20_000), "--mode", "full", url=platform.url)
+        process = await started(
+            "users", users_csv(tmp_path, 20_000), "--mode", "full", "--max-in-flight", "8", url=platform.url
+        )
         await gate.arrived(8)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None

@@ -3,9 +3,9 @@ from __future__ import annotations
 import asyncio
 
 import canary
-from virtual import run_virtual
 
 from asyncimport.clock import Bell, SystemClock
+from benchmarks.virtual import run_virtual
 
 
 async def settle() -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import canary
 import pytest
 from scripted import LOST, OK, REFUSED_CONNECTION, ScriptedTransport, Sent, envelope
-from virtual import run_virtual
 
 from asyncimport import (
     USERS,
@@ -32,6 +31,7 @@ from asyncimport import (
     UserProfile,
 )
 from asyncimport.attempt import Answer, Attempt, Fault, NoAnswer
+from benchmarks.virtual import run_virtual
 
 CONFIG = UserImportConfig(is_matching=False, import_mode=ImportMode.PARTIAL)
 REFUSED = envelope("40001", msg=f"a record is bad: {canary.PERSON}")

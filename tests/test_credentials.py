@@ -10,7 +10,6 @@ import canary
 import pytest
 from environment import with_only
 from scripted import REFUSED_CONNECTION, envelope
-from virtual import run_virtual
 
 from asyncimport.attempt import Answer, Attempt, Fault, NoAnswer
 from asyncimport.clock import SystemClock
@@ -29,6 +28,7 @@ from asyncimport.errors import AuthError, ConfigError
 from asyncimport.renewal import APART_S, LIFE_S, RENEWALS, REST_S
 from asyncimport.secret import Secret
 from asyncimport.verdict import Happened, Verdict
+from benchmarks.virtual import run_virtual
 
 NUMBERS = itertools.count()
 REFUSAL = Verdict(happened=Happened.AUTH, reason="auth", detail="HTTP 401", is_renewable=True)

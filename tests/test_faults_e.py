@@ -25,7 +25,6 @@ import pytest
 from attrs import evolve
 from scripted import LOST, OK, ScriptedTransport, Sent, envelope
 from stepping import Steps
-from virtual import run_virtual
 
 from asyncimport import (
     EVENTS,
@@ -42,9 +41,11 @@ from asyncimport import (
 from asyncimport.attempt import Attempt
 from asyncimport.emulator import Emulator
 from asyncimport.observer import SourceAbandoned
+from benchmarks.virtual import run_virtual
 
 CONFIG = EventImportConfig()
-POLICY = DispatchPolicy(batch_size=10, max_in_flight=3, retry=RetryPolicy(base_s=0.001, cap_s=0.001, floor_s=0.001))
+WIDTH = 3
+POLICY = DispatchPolicy(batch_size=10, max_in_flight=WIDTH, retry=RetryPolicy(base_s=0.001, cap_s=0.001, floor_s=0.001))
 COUNT = 95
 BAD = {3, 40, 41}
 #: Of the awaits of a run with a journal, every so many are cancelled, the first of them by chance; in a soak all.
@@ -225,7 +226,7 @@ async def test_e4_a_timeout_around_an_import_is_a_timeout_outside_of_it_only(tmp
     is_full = asyncio.Event()
 
     async def hangs(sent: Sent) -> Attempt:
-        if hanging.in_flight == POLICY.width:
+        if hanging.in_flight == WIDTH:
             is_full.set()
         return await never(sent)
 
@@ -258,7 +259,7 @@ def test_e5_a_stop_reads_no_more_and_waits_for_what_is_in_flight_as_long_as_it_m
         transport = ScriptedTransport(otherwise=never, delay_s=0)
         async with client_of(transport, policy=evolve(POLICY, drain_s=drain_s)) as client:
             async with client.stream(EVENTS, endless(), CONFIG) as outcomes:
-                while transport.in_flight < POLICY.width:  # noqa: ASYNC110 -- the transport has no event
+                while transport.in_flight < WIDTH:  # noqa: ASYNC110 -- the transport has no event
                     await asyncio.sleep(0.001)
                 began, read = asyncio.get_running_loop().time(), outcomes.report.read
                 outcomes.stop()
@@ -266,7 +267,7 @@ def test_e5_a_stop_reads_no_more_and_waits_for_what_is_in_flight_as_long_as_it_m
                     pass
             assert asyncio.get_running_loop().time() - began == pytest.approx(drain_s, abs=0.1)
         report = adds_up(outcomes.report)
-        assert (report.unconfirmed, len(transport.posts)) == (30, POLICY.width)
+        assert (report.unconfirmed, len(transport.posts)) == (30, WIDTH)
         assert report.read <= read + 1_000  # what was read ahead
 
     run_virtual(main())

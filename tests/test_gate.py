@@ -58,31 +58,19 @@ def test_b4_a_pause_too_long_to_wait_is_told_to_the_caller() -> None:
     assert pause_s > MAX_PAUSE_S == 300.0
 
 
-def test_each_accepted_batch_takes_a_quarter_of_a_doubling_back() -> None:
+@pytest.mark.parametrize("pauses", [1, 3, 10_000])
+def test_one_accepted_batch_ends_the_row_of_pauses_however_long_it_was(pauses: int) -> None:
     gate = Gate()
-    paused_in_a_row(gate, 3)
-    for _ in range(4):
-        gate.accepted()
-    assert paused_in_a_row(gate, 1) == [2.0]
-    for _ in range(2):
-        gate.accepted()
-    assert paused_in_a_row(gate, 1) == [pytest.approx(0.5 * 2**2.5)]
+    paused_in_a_row(gate, pauses)
+    gate.accepted()
+    assert paused_in_a_row(gate, 3) == [0.5, 1.0, 2.0]
 
 
-def test_easing_ends_at_the_shortest_pause() -> None:
+def test_an_accepted_batch_opens_no_closed_gate() -> None:
     gate = Gate()
-    paused_in_a_row(gate, 1)
-    for _ in range(100):
-        gate.accepted()
-    assert paused_in_a_row(gate, 1) == [0.5]
-
-
-def test_after_an_endless_outage_the_platform_is_trusted_again_within_bounds() -> None:
-    gate = Gate()
-    paused_in_a_row(gate, 10_000)
-    for _ in range(64):
-        gate.accepted()
-    assert paused_in_a_row(gate, 1) == [0.5]
+    gate.throttled(now=10.0, started_at=9.0, retry_after_s=7.0)
+    gate.accepted()
+    assert gate.passes_at(11.0, 0.0) == 17.0
 
 
 def test_a_worker_keeps_its_moment_until_the_pause_is_lengthened() -> None:

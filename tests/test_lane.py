@@ -3,15 +3,16 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from virtual import run_virtual
 
 from asyncimport.breaker import FAILURES, Breaker, Circuit
 from asyncimport.clock import Bell, SystemClock
 from asyncimport.contact import Contact
 from asyncimport.gate import Place
 from asyncimport.lane import Lane
-from asyncimport.policy import DispatchPolicy
+from asyncimport.limit import FIRST
+from asyncimport.policy import DispatchPolicy, Rate
 from asyncimport.verdict import Happened, Verdict
+from benchmarks.virtual import run_virtual
 
 
 def new_lane() -> Lane:
@@ -21,14 +22,18 @@ def new_lane() -> Lane:
 def test_runs_share_the_widest_width_and_what_is_in_flight() -> None:
     lane, clock = new_lane(), SystemClock()
     one, two = Bell(clock), Bell(clock)
-    lane.join(one, 2)
-    lane.join(two, 8)
-    lane.start(5.0)
-    lane.start(6.0)
+    lane.join(one, of_width(2), 4.0)
+    lane.join(two, of_width(8), 4.0)
+    entry = lane.start(5.0, 500)
+    lane.start(6.0, 500)
     assert (lane.limit.width, lane.limit.in_flight, lane.contact.first_tried_at) == (8, 2, 5.0)
-    lane.finish(7.0, is_probe=False)
-    lane.leave(two, 8)
+    lane.finish(7.0, entry)
+    lane.leave(two, of_width(8), 7.0)
     assert (lane.limit.width, lane.limit.in_flight) == (2, 1)
+
+
+def of_width(width: int | None) -> DispatchPolicy:
+    return DispatchPolicy(max_in_flight=width)
 
 
 async def woken(bells_in_lane: int, leave: bool) -> list[int]:
@@ -43,13 +48,13 @@ async def woken(bells_in_lane: int, leave: bool) -> list[int]:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(wait(number), name=f"run-{number}") for number in range(bells_in_lane)]
         for bell in bells:
-            lane.join(bell, 1)
+            lane.join(bell, of_width(1), 0.0)
         await asyncio.sleep(1)
-        lane.start(0.0)
+        entry = lane.start(0.0, 500)
         if leave:
-            lane.leave(bells[0], 1)
+            lane.leave(bells[0], of_width(1), 1.0)
         else:
-            lane.finish(1.0, is_probe=False)
+            lane.finish(1.0, entry)
         await asyncio.sleep(1)
         for task in tasks:
             task.cancel()
@@ -108,7 +113,7 @@ class Heard(Bell):
 
 def wide_lane(bell: Bell, circuit: Circuit, failures: int = 0) -> Lane:
     lane = new_lane()
-    lane.join(bell, 8)
+    lane.join(bell, of_width(8), 100.0)
     lane.breaker = Breaker(circuit=circuit, failures=failures)
     return lane
 
@@ -116,8 +121,9 @@ def wide_lane(bell: Bell, circuit: Circuit, failures: int = 0) -> Lane:
 def test_a_probe_that_ends_wakes_everybody_since_another_may_start() -> None:
     bell = Heard()
     lane = wide_lane(bell, Circuit.OPEN)
-    assert lane.start(100.0)
-    lane.finish(101.0, is_probe=True)
+    entry = lane.start(100.0, 500)
+    assert entry.is_probe
+    lane.finish(101.0, entry)
     assert (lane.breaker.circuit, lane.breaker.opens_at(101.0), bell.rings) == (Circuit.OPEN, 101.0, [None])
 
 
@@ -144,7 +150,7 @@ def test_what_becomes_of_a_request_moves_breaker_and_width_and_wakes_whom_it_con
 ) -> None:
     bell = Heard()
     lane = wide_lane(bell, before)
-    lane.judged(Verdict(happened=happened, reason="r"), 100.0, is_probe=before is PROBING)
+    lane.judged(Verdict(happened=happened, reason="r"), 99.0, 100.0, is_probe=before is PROBING)
     assert (lane.breaker.circuit, lane.limit.width, bell.rings) == (after, width, rings)
 
 
@@ -154,7 +160,7 @@ def test_the_last_failure_of_a_row_wakes_everybody_and_the_ones_before_nobody(ha
     lane = wide_lane(bell, CLOSED, failures=FAILURES - 2)
     told = []
     for _ in range(2):
-        lane.judged(Verdict(happened=happened, reason="r"), 100.0, is_probe=False)
+        lane.judged(Verdict(happened=happened, reason="r"), 99.0, 100.0, is_probe=False)
         told.append((lane.breaker.circuit, list(bell.rings)))
     assert told == [(CLOSED, []), (OPEN, [None])]
 
@@ -170,5 +176,63 @@ def test_after_an_outage_only_what_is_accepted_lets_one_more_in(
     bell = Heard()
     lane = wide_lane(bell, CLOSED)
     lane.limit.begin_anew()
-    lane.judged(Verdict(happened=happened, reason="r"), 100.0, is_probe=False)
+    lane.judged(Verdict(happened=happened, reason="r"), 99.0, 100.0, is_probe=False)
     assert (lane.limit.width, bell.rings) == (width, rings)
+
+
+class TestAWidthThatIsLookedFor:
+    def lane(self, bell: Heard) -> Lane:
+        lane = new_lane()
+        lane.join(bell, of_width(None), 100.0)
+        return lane
+
+    def test_grows_with_what_is_accepted_and_wakes_as_many_as_may_start(self) -> None:
+        bell = Heard()
+        lane = self.lane(bell)
+        for _ in range(FIRST):
+            lane.start(100.0, 500)
+        lane.judged(Verdict(happened=Happened.ACCEPTED, reason=""), 100.0, 100.2, is_probe=False)
+        assert (lane.limit.width, bell.rings) == (FIRST + 1, [1])
+
+    @pytest.mark.parametrize("happened", [Happened.UNKNOWN, Happened.THROTTLED])
+    def test_is_halved_by_what_was_too_much(self, happened: Happened) -> None:
+        lane = self.lane(Heard())
+        lane.judged(Verdict(happened=happened, reason="r", is_overload=True), 99.0, 100.0, is_probe=False)
+        assert lane.limit.width == FIRST // 2
+
+    def test_a_burst_that_was_too_much_is_no_outage(self) -> None:
+        lane = self.lane(Heard())
+        busy = Verdict(happened=Happened.UNKNOWN, reason="server_error", is_overload=True)
+        for _ in range(3 * FAILURES):
+            lane.judged(busy, 99.0, 100.0, is_probe=False)
+        assert lane.breaker.circuit is CLOSED
+        for at in range(101, 101 + FAILURES):
+            lane.judged(busy, at, at + 0.5, is_probe=False)
+        assert lane.breaker.circuit is OPEN
+
+    def test_a_probe_that_is_too_much_is_one_all_the_same(self) -> None:
+        lane = self.lane(Heard())
+        lane.breaker = Breaker(circuit=OPEN, retry_at=0.0)
+        busy = Verdict(happened=Happened.UNKNOWN, reason="server_error", is_overload=True)
+        for _ in range(3 * FAILURES):
+            lane.judged(busy, 99.0, 100.0, is_probe=False)
+        lane.start(100.0, 500)
+        lane.judged(busy, 99.0, 100.0, is_probe=True)
+        assert lane.breaker.opens_at(100.0) != 100.0
+
+
+def test_what_was_throttled_teaches_the_pace_of_all_runs() -> None:
+    lane = new_lane()
+    lane.join(Bell(SystemClock()), of_width(8), 90.0)
+    lane.throttled(89.0, 90.0, None)
+    for _ in range(20):
+        lane.judged(Verdict(happened=Happened.ACCEPTED, reason=""), 90.0, 91.0, is_probe=False)
+    assert lane.throttled(91.0, 100.0, None) == 1.0
+    assert lane.pace.per_s == 2.0
+
+
+def test_the_rate_that_the_user_allows_holds_a_request_back() -> None:
+    lane = new_lane()
+    lane.join(Bell(SystemClock()), DispatchPolicy(max_rate=Rate(requests_per_s=1)), 100.0)
+    lane.start(100.0, 500)
+    assert lane.opens_at(100.0, Place(), DispatchPolicy()) == 101.0

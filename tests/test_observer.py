@@ -6,7 +6,16 @@ from collections import Counter
 import canary
 import pytest
 
-from asyncimport.observer import AttemptFailed, Notice, Notifier, Paused, RunStarted, SourceAbandoned, TokenRenewed
+from asyncimport.observer import (
+    AttemptFailed,
+    LoopBlocked,
+    Notice,
+    Notifier,
+    Paused,
+    RunStarted,
+    SourceAbandoned,
+    TokenRenewed,
+)
 
 
 def failed(reason: str = "server_error", message: str = "busy") -> AttemptFailed:
@@ -20,6 +29,7 @@ def failed(reason: str = "server_error", message: str = "busy") -> AttemptFailed
         (TokenRenewed(generation=1), logging.INFO),
         (Paused(pause_s=2.0, reason="HTTP 429"), logging.WARNING),
         (SourceAbandoned(waited_s=5.0), logging.WARNING),
+        (LoopBlocked(blocked_s=1.5), logging.WARNING),
         (failed(), logging.WARNING),
     ],
     ids=lambda value: type(value).__name__,

@@ -20,6 +20,7 @@ from asyncimport.outcome import (
     BatchOutcome,
     Rejected,
     Skipped,
+    Sums,
     Tally,
     Unconfirmed,
     Unsent,
@@ -158,6 +159,25 @@ def test_a_report_is_plain_json() -> None:
         "detail": "data[1000001].phone: got text; takes text",
     }
     assert set(plain) == {attribute.name for attribute in attrs.fields(type(full_report()))} | {"ok"}
+
+
+def test_a_width_that_was_found_is_in_the_report_in_words_and_as_plain_json() -> None:
+    tally = new_tally(1)
+    for now, width in ((100.0, 4), (101.5, 32), (103.0, 2), (104.0, 18)):
+        tally.width.book(now, width)
+    report = tally.report(105.0)
+    assert "  5.00 s, 0 records/s, width 2 to 32, 18 at the end" in str(report).splitlines()
+    plain = report.to_dict()
+    assert plain["width_course"] == [[0.0, 4], [1.5, 32], [3.0, 2], [4.0, 18]]
+    assert orjson.loads(orjson.dumps(plain)) == plain
+
+
+def test_the_course_of_a_width_is_that_of_this_process_however_long_earlier_ones_took() -> None:
+    tally = new_tally()
+    tally.restore(Sums(elapsed_s=50.0), now=100.0)
+    tally.width.book(101.0, 4)
+    report = tally.report(102.0)
+    assert (report.elapsed_s, report.width_course) == (52.0, ((1.0, 4),))
 
 
 def test_a_report_reads_well_and_shows_no_data() -> None:

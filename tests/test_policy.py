@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncimport.errors import ConfigError
-from asyncimport.policy import DispatchPolicy, Meaning, RetryPolicy, Share, Timeouts, allowed_rejections
+from asyncimport.policy import DispatchPolicy, Meaning, Rate, RetryPolicy, Share, Timeouts, allowed_rejections
 
 BAD_SECONDS = [0, -1, math.nan, True, "5"]
 BAD_COUNTS = [0, -1, True, 1.0, "5"]
@@ -27,6 +27,7 @@ def bad(kind: type[Any], name: str, values: list[Any]) -> list[Any]:
         *bad(DispatchPolicy, "batch_size", [*BAD_COUNTS, 501, None]),
         *bad(DispatchPolicy, "max_batch_bytes", [999, 1024 * 1024 + 1, 1e6, None]),
         *bad(DispatchPolicy, "max_in_flight", [*BAD_COUNTS, 10_001]),
+        *bad(DispatchPolicy, "max_rate", [20, {"requests_per_s": 20}]),
         *bad(DispatchPolicy, "linger_s", [*BAD_SECONDS, None]),
         *bad(DispatchPolicy, "first_contact_s", BAD_SECONDS),
         *bad(DispatchPolicy, "drain_s", [*BAD_SECONDS, None]),
@@ -60,6 +61,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "batch_size": 500,
         "max_batch_bytes": 1_000_000,
         "max_in_flight": None,
+        "max_rate": None,
         "linger_s": 5.0,
         "first_contact_s": 15.0,
         "drain_s": 10.0,
@@ -78,6 +80,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         {"batch_size": 500},
         {"max_batch_bytes": 1_000},
         {"max_in_flight": 1},
+        {"max_rate": Rate(requests_per_s=0.1)},
         {"linger_s": 1},
         {"first_contact_s": None},
         {"codes": {"40029": Meaning.THROTTLED}},
@@ -90,14 +93,15 @@ def test_values_at_the_edge_of_their_range_pass(given_fields: dict[str, Any]) ->
     assert {name: getattr(policy, name) for name in given_fields} == given_fields
 
 
-@pytest.mark.parametrize(("asked", "width"), [(None, 8), (1, 1), (32, 32)])
-def test_the_width_is_what_is_asked_for_or_8(asked: int | None, width: int) -> None:
-    assert DispatchPolicy(max_in_flight=asked).width == width
+@pytest.mark.parametrize("given_fields", [{}, {"requests_per_s": 0}, {"records_per_s": -1.0}, {"requests_per_s": True}])
+def test_a_rate_that_bounds_nothing_or_everything_is_refused(given_fields: dict[str, Any]) -> None:
+    with canary.raises(ConfigError, match="Rate"):
+        Rate(**given_fields)
 
 
 def test_a_policy_is_a_value_that_nothing_changes() -> None:
     codes = {"40029": Meaning.THROTTLED}
-    policy = DispatchPolicy(codes=codes)
+    policy = DispatchPolicy(codes=codes, max_rate=Rate(requests_per_s=20, records_per_s=5_000.0))
     codes["40029"] = Meaning.REFUSED
     assert policy.meaning("40029") is Meaning.THROTTLED
     with canary.raises(TypeError):

@@ -9,7 +9,6 @@ from typing import Any
 import canary
 import pytest
 from attrs import define
-from virtual import run_virtual
 
 from asyncimport.clock import SystemClock
 from asyncimport.errors import ConfigError
@@ -20,6 +19,7 @@ from asyncimport.sources import inline
 from asyncimport.sources.interruptible import Interruptible
 from asyncimport.stages import reader_for
 from asyncimport.thread_reader import ThreadReader
+from benchmarks.virtual import run_virtual
 
 AHEAD = 2 * HOP
 

@@ -9,7 +9,6 @@ from typing import Any
 import canary
 import pytest
 from scripted import LOST, OK, REFUSED_CONNECTION, ScriptedTransport, Sent, envelope
-from virtual import run_virtual
 
 from asyncimport import (
     USERS,
@@ -34,6 +33,8 @@ from asyncimport import (
     UserProfile,
 )
 from asyncimport.attempt import Answer, Attempt, Fault, NoAnswer
+from asyncimport.limit import MOST
+from benchmarks.virtual import run_virtual
 
 CONFIG = UserImportConfig(is_matching=False, import_mode=ImportMode.PARTIAL)
 BAD = {"thirdId": 7, "realName": canary.PERSON}
@@ -104,17 +105,32 @@ class TestTheWholeWay:
         assert report.elapsed_s == pytest.approx(0.01)
         assert report.records_per_s == pytest.approx(2500)
 
-    @pytest.mark.parametrize(("width", "expected"), [(1, 1), (3, 3), (None, 8)])
-    def test_no_more_requests_than_the_width_are_in_flight(self, width: int | None, expected: int) -> None:
+    @pytest.mark.parametrize("width", [1, 3, 8])
+    def test_no_more_requests_than_the_width_are_in_flight(self, width: int) -> None:
         transport = ScriptedTransport()
         imported(transport, people(500), DispatchPolicy(batch_size=10, max_in_flight=width))
-        assert transport.most_in_flight == expected
+        assert transport.most_in_flight == width
+
+    def test_a_width_that_is_not_given_is_looked_for(self) -> None:
+        transport = ScriptedTransport()
+        imported(transport, people(3_000), DispatchPolicy(batch_size=10))
+        assert transport.most_in_flight == MOST
 
     def test_a_full_window_makes_the_source_wait_and_drops_nothing(self) -> None:
         transport = ScriptedTransport()
         report = imported(transport, people(100), fast(batch_size=1, max_in_flight=1))
         assert (report.read, report.accepted) == (100, 100)
         assert [record["thirdId"] for record in transport.records()] == [str(n) for n in range(100)]
+
+    def test_the_report_has_the_course_of_a_width_that_was_found_and_none_of_one_that_was_given(self) -> None:
+        report = imported(ScriptedTransport(delay_s=1.0), people(2000), fast(max_in_flight=None))
+        assert report.width_course[0] == (0.0, 4)
+        assert (1.0, 8) in report.width_course
+        assert [width for _, width in report.width_course] == sorted({width for _, width in report.width_course})
+        assert report.width_course[-1][1] == 32
+        assert "width 4 to 32, 32 at the end" in str(report)
+        fixed = imported(ScriptedTransport(delay_s=1.0), people(2000), fast())
+        assert (fixed.width_course, "width" in str(fixed)) == ((), False)
 
     def test_bad_records_are_rejected_with_position_and_reason_and_the_rest_goes_on(self) -> None:
         source = [*people(3), BAD, *people(2), None]

@@ -12,7 +12,6 @@ from typing import Any
 import canary
 import pytest
 from scripted import LOST, OK, REFUSED_CONNECTION, ScriptedTransport, Sent, envelope
-from virtual import run_virtual
 
 from asyncimport import (
     USERS,
@@ -32,6 +31,7 @@ from asyncimport import (
 )
 from asyncimport.attempt import Answer, Attempt
 from asyncimport.observer import NoBatchId, Paused
+from benchmarks.virtual import run_virtual
 
 URL = "https://platform.example/api/open"
 CONFIG = UserImportConfig(is_matching=False, import_mode=ImportMode.PARTIAL)

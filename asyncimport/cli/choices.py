@@ -11,7 +11,7 @@ from attrs import frozen
 
 from asyncimport.errors import ConfigError
 from asyncimport.options import RunOptions
-from asyncimport.policy import DispatchPolicy, Share
+from asyncimport.policy import DispatchPolicy, Rate, Share
 
 _RUN: Final = "The run"
 _OUTPUT: Final = "Output"
@@ -70,7 +70,20 @@ class RunChoices:
         ),
     ] = Unknown.RESEND
     max_in_flight: Annotated[
-        int | None, typer.Option("--max-in-flight", rich_help_panel=_RUN, help="Requests under way at the same time.")
+        int | None,
+        typer.Option(
+            "--max-in-flight",
+            rich_help_panel=_RUN,
+            help="Requests under way at the same time; when it is not given, as many as the platform is well with, up to 32.",
+        ),
+    ] = None
+    requests_per_s: Annotated[
+        float | None,
+        typer.Option("--requests-per-s", rich_help_panel=_RUN, help="Begin at most so many requests a second."),
+    ] = None
+    records_per_s: Annotated[
+        float | None,
+        typer.Option("--records-per-s", rich_help_panel=_RUN, help="Send at most so many records a second."),
     ] = None
 
     def options(self) -> RunOptions:
@@ -91,8 +104,16 @@ class RunChoices:
         return options
 
     def policy(self) -> DispatchPolicy:
-        """The policy of the client."""
-        return DispatchPolicy() if self.max_in_flight is None else DispatchPolicy(max_in_flight=self.max_in_flight)
+        """The policy of the client.
+
+        Raises:
+            ConfigError: a value that cannot work.
+        """
+        is_bounded = self.requests_per_s is not None or self.records_per_s is not None
+        return DispatchPolicy(
+            max_in_flight=self.max_in_flight,
+            max_rate=Rate(requests_per_s=self.requests_per_s, records_per_s=self.records_per_s) if is_bounded else None,
+        )
 
 
 @frozen(kw_only=True)

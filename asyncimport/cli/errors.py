@@ -38,6 +38,8 @@ OPTIONS_FOR: Final = {
     "rejects takes the path": "--rejects takes the path",
     "max_rejected allows": "--max-rejected allows",
     "DispatchPolicy.max_in_flight": "--max-in-flight",
+    "Rate.requests_per_s": "--requests-per-s",
+    "Rate.records_per_s": "--records-per-s",
     "HttpOptions.proxy": "--proxy",
     "deadline takes": "--deadline takes",
     "delimiter takes": "--delimiter takes",

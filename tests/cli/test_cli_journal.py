@@ -111,7 +111,7 @@ async def test_f14_an_import_that_has_ended_sends_nothing_and_needs_no_file(tmp_
         assert platform.ledger.requests == requests
     assert (first.code, again.code) == (0, 0)
     one, other = report_of(first), report_of(again)
-    timed = {"elapsed_s", "records_per_s"}
+    timed = {"elapsed_s", "records_per_s", "width_course"}
     assert {name: one[name] for name in one.keys() - timed} == {name: other[name] for name in one.keys() - timed}
     assert "nothing is left to be sent" in again.err
 
@@ -221,7 +221,20 @@ async def test_no_secret_and_no_record_is_in_the_journal(tmp_path: Path) -> None
     secret.write_text(canary.TOKEN, encoding="ascii")
     secret.chmod(0o600)
     proxy = f"http://me:{canary.TOKEN}@127.0.0.1:1"
-    arguments = ("users", path, "--mode", "full", "--journal", str(journal), "--deadline", "1", "--proxy", proxy)
+    arguments = (
+        "users",
+        path,
+        "--mode",
+        "full",
+        "--max-in-flight",
+        "8",
+        "--journal",
+        str(journal),
+        "--deadline",
+        "1",
+        "--proxy",
+        proxy,
+    )
     url = "https://platform.invalid/api"
     result = await ran(*arguments, "--app-id", "app", "--app-secret-file", str(secret), url=url, token=None)
     assert result.code == 3
@@ -234,7 +247,18 @@ async def test_no_secret_and_no_record_is_in_the_journal(tmp_path: Path) -> None
     bare = tmp_path / "b.journal"
     async with Emulator(token=canary.TOKEN) as platform:
         gate = platform.faults.hold()
-        open_handed = ("users", path, "--mode", "full", "--journal", str(bare), "--token", canary.TOKEN)
+        open_handed = (
+            "users",
+            path,
+            "--mode",
+            "full",
+            "--max-in-flight",
+            "8",
+            "--journal",
+            str(bare),
+            "--token",
+            canary.TOKEN,
+        )
         process = await started(*open_handed, url=platform.url, token=None)
         await gate.arrived(6)
         assert canary.leaks(bytes_of(bare).decode("utf-8", "replace")) == []

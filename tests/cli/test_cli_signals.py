@@ -105,7 +105,7 @@ async def test_e7_a_platform_that_never_answers_holds_up_no_end(tmp_path: Path) 
     async with Emulator(token=canary.TOKEN) as platform:
         platform.faults.add(Hang())
         gate = platform.faults.hold()
-        command = ("users", people(tmp_path, 20_000), "--mode", "full")
+        command = ("users", people(tmp_path, 20_000), "--mode", "full", "--max-in-flight", "8")
         both = [await started(*command, *kept, url=platform.url) for kept in ((), ("--journal", str(path)))]
         await gate.arrived(16)
         gate.open()
@@ -130,7 +130,7 @@ async def test_e6_a_second_signal_of_either_kind_stops_at_once_and_leaves_the_jo
         platform.faults.add(Hang())
         gate = platform.faults.hold()
         path = str(tmp_path / "a.journal")
-        arguments = ("users", people(tmp_path, 6_000), "--mode", "full", "--journal", path)
+        arguments = ("users", people(tmp_path, 6_000), "--mode", "full", "--max-in-flight", "8", "--journal", path)
         process = await started(*arguments, url=platform.url)
         await gate.arrived(8)
         gate.open()
@@ -155,7 +155,16 @@ async def test_e5_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     path = tmp_path / "a.journal"
     async with Emulator(token=canary.TOKEN) as platform:
         gate = platform.faults.hold()
-        arguments = ("users", people(tmp_path, 20_000), "--mode", "full", "--journal", str(path))
+        arguments = (
+            "users",
+            people(tmp_path, 20_000),
+            "--mode",
+            "full",
+            "--max-in-flight",
+            "8",
+            "--journal",
+            str(path),
+        )
         process = await started(*arguments, url=platform.url)
         await gate.arrived(8)
         process.send_signal(signal.SIGINT)

@@ -25,7 +25,9 @@ async def test_status_of_an_import_that_runs_was_killed_and_has_ended(tmp_path: 
     path, journal = people(tmp_path, 9000), str(tmp_path / "a.journal")
     async with Emulator(token=canary.TOKEN) as platform:
         gate = platform.faults.hold()
-        process = await started("users", path, "--mode", "full", "--journal", journal, url=platform.url)
+        process = await started(
+            "users", path, "--mode", "full", "--max-in-flight", "8", "--journal", journal, url=platform.url
+        )
         await gate.arrived(8)
         running = await ran("status", journal, "--json", token=None)
         locked = await ran("resume", journal, url=platform.url)

@@ -61,6 +61,8 @@ def people(folder: Path, rows: int = 3, header: str = "thirdId,realName") -> str
         ("thirdId,realName", ["--custom", "x=:"], "write it as COLUMN=configId:configName"),
         ("thirdId,realName", ["--max-rejected", "150%"], "a count or a share up to 100%"),
         ("thirdId,realName", ["--max-in-flight", "0"], "--max-in-flight takes"),
+        ("thirdId,realName", ["--requests-per-s", "0"], "--requests-per-s takes a number above 0"),
+        ("thirdId,realName", ["--records-per-s", "-5"], "--records-per-s takes a number above 0"),
         ("thirdId,realName", ["--deadline", "-1"], "--deadline takes seconds above 0"),
         ("thirdId,realName", ["--proxy", "x"], "--proxy takes a URL"),
         ("thirdId,realName", ["--base-url", "http://example.com/x"], "or give --allow-insecure-http"),
@@ -168,7 +170,7 @@ async def test_a_token_given_as_a_file_name_is_not_shown(tmp_path: Path) -> None
 async def test_ctrl_c_outweighs_what_then_goes_wrong(tmp_path: Path) -> None:
     async with Emulator(token=canary.TOKEN) as platform:
         gate = platform.faults.hold()
-        arguments = ("users", people(tmp_path, rows=20_000), "--mode", "full")
+        arguments = ("users", people(tmp_path, rows=20_000), "--mode", "full", "--max-in-flight", "8")
         async with on_terminal(*arguments, url=platform.url) as terminal:
             await gate.arrived(8)
             terminal.send(CTRL_C)
@@ -226,7 +228,7 @@ async def test_a_person_sees_how_far_it_is_and_why_it_waits(tmp_path: Path) -> N
 async def test_ctrl_c_once_drains_and_reports(tmp_path: Path) -> None:
     async with Emulator(token=canary.TOKEN) as platform:
         gate = platform.faults.hold()
-        arguments = ("users", people(tmp_path, rows=20_000), "--mode", "full")
+        arguments = ("users", people(tmp_path, rows=20_000), "--mode", "full", "--max-in-flight", "8")
         async with on_terminal(*arguments, url=platform.url) as terminal:
             await gate.arrived(8)
             terminal.send(CTRL_C)
@@ -242,7 +244,7 @@ async def test_ctrl_c_twice_stops_at_once(tmp_path: Path) -> None:
     async with Emulator(token=canary.TOKEN) as platform:
         platform.faults.add(Hang())
         gate = platform.faults.hold()
-        arguments = ("users", people(tmp_path, rows=20_000), "--mode", "full")
+        arguments = ("users", people(tmp_path, rows=20_000), "--mode", "full", "--max-in-flight", "8")
         async with on_terminal(*arguments, url=platform.url) as terminal:
             await gate.arrived(8)
             terminal.send(CTRL_C)

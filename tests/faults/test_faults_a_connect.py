@@ -16,6 +16,7 @@ from typing import Any
 import canary
 import pytest
 from doors import HOST, Certificates, HttpProxy, Tap
+from faulted import width_around
 from gateway import closes, passes, resets
 from leftovers import nothing_left_behind
 from lookups import Names, full_backlog, has_ipv6
@@ -24,6 +25,7 @@ from shortage import given_back, no_descriptors
 from tcp_proxy import VANISHES
 
 from asyncimport import ConfigError, HttpOptions, UploadStalled
+from asyncimport.attempt import Fault, NoAnswer
 from asyncimport.emulator import Emulator
 from asyncimport.transport import AiohttpTransport
 
@@ -316,6 +318,13 @@ async def test_a20_without_descriptors_batches_wait_and_none_is_lost() -> None:
         assert os.strerror(errno.EMFILE) in run.failures[0].detail
         is_delivered(run, platform)
         agrees(run, platform, door)
+
+
+@pytest.mark.breakage("verdict: a lack of descriptors is no overload")
+def test_a20_a_lack_of_descriptors_halves_a_width_that_was_found() -> None:
+    before, after = width_around(NoAnswer(fault=Fault.SHORTAGE, sent=False))
+    assert before > 4
+    assert after == before // 2
 
 
 @pytest.mark.breakage("contact: take a lack of descriptors for a wrong address")

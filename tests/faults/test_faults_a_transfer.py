@@ -9,6 +9,7 @@ from typing import Any
 import canary
 import psutil
 import pytest
+from faulted import width_around
 from gateway import (
     Act,
     Exchange,
@@ -23,6 +24,7 @@ from netruns import BATCH, Run, agrees, in_two, ordeal, people, policy
 from wire import cut
 
 from asyncimport import AuthError, RetryPolicy, Unconfirmed
+from asyncimport.attempt import Fault, NoAnswer
 from asyncimport.emulator import Emulator
 
 #: One attempt only; what does not count goes on all the same. A wait would be seen.
@@ -213,6 +215,14 @@ async def test_a12_a_request_that_is_never_answered_is_unknown_after_the_bound_o
         else:
             is_delivered(run, platform, unanswered=1, duplicates=0)
         agrees(run, platform, door)
+
+
+@pytest.mark.breakage("limit: nothing cuts the width")
+@pytest.mark.parametrize("fault", [Fault.READ_TIMEOUT, Fault.ATTEMPT_TIMEOUT])
+def test_a12_silence_halves_a_width_that_was_found(fault: Fault) -> None:
+    before, after = width_around(NoAnswer(fault=fault, sent=True))
+    assert before > 4
+    assert after == before // 2
 
 
 def drips(at: str) -> Act:

@@ -17,7 +17,6 @@ import sharing
 from attrs import asdict, define, field
 from leftovers import nothing_left_behind
 from token_office import Call, Office, ended, keeps_count
-from virtual import run_virtual
 
 from asyncimport import (
     USERS,
@@ -32,6 +31,7 @@ from asyncimport import (
     UserProfile,
 )
 from asyncimport.emulator import Assumptions, Delay, Emulator
+from benchmarks.virtual import run_virtual
 
 CONFIG = UserImportConfig(is_matching=False, import_mode=ImportMode.PARTIAL)
 NAMES = ("a", "b", "c", "d")

@@ -18,7 +18,6 @@ import pytest
 from leftovers import nothing_left_behind
 from scripted import LOST, REFUSED_CONNECTION, envelope
 from token_office import Office, ended, keeps_count
-from virtual import run_virtual
 
 from asyncimport import (
     AppCredentials,
@@ -51,6 +50,7 @@ from asyncimport.emulator import (
     Status,
     Truncate,
 )
+from benchmarks.virtual import run_virtual
 
 CONFIG = UserImportConfig(is_matching=False, import_mode=ImportMode.PARTIAL)
 URL = "https://platform.example/api/open"
@@ -349,7 +349,10 @@ async def test_b30_a_token_call_that_fails_on_the_wire_shows_no_secret_and_loses
         users = platform.ledger.users
         assert (report.accepted, report.unconfirmed, report.possible_duplicates) == (160, 0, 0)
         assert (users.distinct, users.duplicates) == (320, 0)
-        assert Counter(request.status for request in users.batches) == {200: 32, 401: 16}
+        statuses = Counter(request.status for request in users.batches)
+        # Workers come one by one: the later ones find the token refused already.
+        assert statuses[200] == 32
+        assert 0 < statuses[401] == statuses.total() - 32 <= 16
     assert any("token call" in getattr(notice, "detail", "") for notice in told)
     assert canary.leaks(caplog.text + repr(told)) == []
 

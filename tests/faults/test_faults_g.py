@@ -18,12 +18,12 @@ import pytest
 from faulted import QUICK, VirtualPlatform, people, spacious
 from scripted import LOST, ScriptedTransport
 from sourced import CONFIGS, WAYS, Ended, counts, event, holds, imported, sourced
-from virtual import run_virtual
 
 from asyncimport import EVENTS, USERS, DispatchPolicy, Event, Identity, ImportClient, SourceError
 from asyncimport.emulator import Emulator, Ok, ResetAfter, ResetBefore, Status
 from asyncimport.outcome import Unsent
 from asyncimport.sources import inline
+from benchmarks.virtual import run_virtual
 
 
 class Broken(Exception):

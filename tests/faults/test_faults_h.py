@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import LOST, OK, REFUSED_CONNECTION, ScriptedTransport, Sent, envelope
-from virtual import run_virtual
 from wire import http, says, tcp_server
 
 from asyncimport import (
@@ -36,6 +35,7 @@ from asyncimport import (
 )
 from asyncimport.attempt import Answer, Attempt
 from asyncimport.emulator import Emulator, PartialCommit
+from benchmarks.virtual import run_virtual
 
 CONFIG = UserImportConfig(is_matching=False, import_mode=ImportMode.PARTIAL)
 QUICK = RetryPolicy(base_s=0.01, cap_s=0.05, floor_s=0.001)

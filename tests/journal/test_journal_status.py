@@ -24,7 +24,7 @@ from asyncimport.policy import DispatchPolicy
 
 CONFIG = UserImportConfig(is_matching=False, import_mode=ImportMode.PARTIAL)
 #: Small batches, so that a group of 256 is soon full.
-POLICY = DispatchPolicy(batch_size=2)
+POLICY = DispatchPolicy(batch_size=2, max_in_flight=8)
 
 
 def people(count: int, bad: int = 0) -> list[UserProfile]:

@@ -14,10 +14,11 @@ import canary
 from attrs import define, evolve, field, frozen
 from faulted import URL, Ended, Witness, holds, run_out
 from scripted import OK, ScriptedTransport, Sent
-from virtual import run_virtual
 
 from asyncimport import DispatchPolicy, ImportClient
 from asyncimport.attempt import Answer, Attempt, Fault, NoAnswer
+from asyncimport.observer import Notice
+from benchmarks.virtual import TickingLoop, run_virtual
 
 BUSY: Final = Answer(status=503, body=b"")
 DROPPED: Final = NoAnswer(fault=Fault.READ_TIMEOUT, sent=True)
@@ -60,6 +61,7 @@ class Server:
     changes: Callable[[Server, float], None] = lambda _server, _now: None
     there: int = 0
     served: list[Served] = field(factory=list)
+    clients: list[ImportClient] = field(factory=list)
     #: When the requests that are served or wait will have been served, in order.
     _ends: list[float] = field(factory=list)
     _saved: float = field(init=False)
@@ -72,6 +74,11 @@ class Server:
     def took_s(self) -> float:
         """How long it was until the last answer."""
         return max(one.ended for one in self.served)
+
+    @property
+    def widths(self) -> list[int]:
+        """The width of each client now."""
+        return [client._lane.limit.width for client in self.clients]
 
     @property
     def accepted(self) -> list[Served]:
@@ -119,15 +126,21 @@ class Server:
         return OK
 
 
-def imports(server: Server, batches: int, *, clients: int = 1, width: int = 8, within_s: float = 900.0) -> list[Ended]:
+def imports(
+    server: Server, batches: int, *, clients: int = 1, width: int | None = 8, within_s: float = 900.0
+) -> list[Ended]:
     """Imports of so many batches in all by clients that know nothing of each other: each delivers all, and keeps the invariants."""
 
     async def one() -> Ended:
-        witness = Witness()
+        witness, notices = Witness(), list[Notice]()
         transport = ScriptedTransport(otherwise=partial(server.answer, witness=witness), delay_s=0)
         policy = DispatchPolicy(batch_size=1, max_in_flight=width)
-        async with ImportClient(URL, token=canary.TOKEN, policy=policy, transport=transport) as client:
-            return holds(evolve(await run_out(client, batches // clients), witness=witness))
+        async with ImportClient(
+            URL, token=canary.TOKEN, policy=policy, transport=transport, observer=notices.append
+        ) as client:
+            server.clients.append(client)
+            ended = await run_out(client, batches // clients)
+        return holds(evolve(ended, witness=witness, notices=tuple(notices)))
 
     async def together() -> list[Ended]:
         async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
@@ -137,7 +150,7 @@ def imports(server: Server, batches: int, *, clients: int = 1, width: int = 8, w
     state = random.getstate()
     random.seed(1)
     try:
-        ends = run_virtual(together())
+        ends = run_virtual(together(), TickingLoop)
     finally:
         random.setstate(state)
     assert [ended.failure for ended in ends] == [None] * clients

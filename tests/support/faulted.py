@@ -16,7 +16,6 @@ import orjson
 from attrs import define, evolve, field, frozen
 from leftovers import back_to, resources
 from scripted import OK, Reply, ScriptedTransport, Sent
-from virtual import run_virtual
 from wire import Handler, http, says, tcp_server
 
 from asyncimport import (
@@ -36,8 +35,9 @@ from asyncimport import (
 from asyncimport.attempt import Attempt
 from asyncimport.emulator import Emulator
 from asyncimport.emulator.injector import Step
-from asyncimport.observer import Notice, Paused
+from asyncimport.observer import AttemptFailed, Notice, Paused
 from asyncimport.outcome import BatchOutcome
+from benchmarks.virtual import run_virtual
 
 CONFIG = UserImportConfig(is_matching=False, import_mode=ImportMode.PARTIAL)
 #: Repeats in real time wait this little.
@@ -219,6 +219,31 @@ class VirtualPlatform:
             return attempt  # type: ignore[no-any-return]
 
         return answer
+
+
+def width_around(failing: Attempt) -> tuple[int, int]:
+    """The width that an import had found, at most 32, when the 30th of its requests failed so; and right after it was told."""
+    before, after = list[int](), list[int]()
+
+    def fails(_sent: Sent) -> Attempt:
+        before.append(client._lane.limit.width)
+        return failing
+
+    def told(notice: Notice) -> None:
+        if isinstance(notice, AttemptFailed):
+            after.append(client._lane.limit.width)
+
+    transport = ScriptedTransport(script=[*[OK] * 29, fails])
+    policy = spacious(max_in_flight=None)
+    client = ImportClient(URL, token=canary.TOKEN, policy=policy, transport=transport, observer=told)
+
+    async def imported() -> Ended:
+        async with client:
+            return await run_out(client, 800)
+
+    assert counts(run_virtual(imported())) == (800, 0, 0, 0)
+    assert len(before) == len(after) == 1
+    return before[0], after[0]
 
 
 def spacious(**changes: Any) -> DispatchPolicy:

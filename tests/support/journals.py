@@ -78,7 +78,7 @@ def adds_up(report: ImportReport | None) -> ImportReport:
 
 def counts(report: ImportReport | None) -> dict[str, Any]:
     """A report without what time makes of it."""
-    timed = {"elapsed_s", "records_per_s"}
+    timed = {"elapsed_s", "records_per_s", "width_course"}
     return {name: value for name, value in adds_up(report).to_dict().items() if name not in timed}
 
 

@@ -13,7 +13,6 @@ import canary
 from attrs import define, field
 from chaos import Plan, RunPlan, plan_of
 from simulated import SimulatedPlatform
-from virtual import VirtualLoop
 
 from asyncimport import (
     USERS,
@@ -32,6 +31,7 @@ from asyncimport import (
 )
 from asyncimport.observer import Notice, RunEnded, SourceAbandoned
 from asyncimport.sources import inline
+from benchmarks.virtual import VirtualLoop
 
 CONFIGS: Final = {
     "users": UserImportConfig(is_matching=False, import_mode=ImportMode.PARTIAL),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -37,7 +37,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._jumping.skipped_s += delay_s
 
 
-def run_virtual(main: Coroutine[Any, Any, T]) -> T:
+class TickingLoop(VirtualLoop):
+    """A turn of the loop takes a nanosecond, so that moments an ulp apart do pass."""
+
+    def _run_once(self) -> None:
+        self._jumping.skipped_s += 1e-9
+        super()._run_once()  # type: ignore[misc]
+
+
+def run_virtual(main: Coroutine[Any, Any, T], loop: Callable[[], VirtualLoop] = VirtualLoop) -> T:
     """Run a coroutine to its end in virtual time."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    with asyncio.Runner(loop_factory=loop) as runner:
         return runner.run(main)
