@@ -189,17 +189,18 @@ async def test_e2_a_cancellation_at_any_await_of_a_journaled_run_is_made_good_by
 
 @pytest.mark.breakage("reader: leave a pull that blocks behind after 8 s")
 def test_e3_e17_a_pull_that_blocks_holds_up_the_end_for_five_seconds_and_is_then_left_behind() -> None:
-    hangs, told = threading.Event(), list[object]()
+    is_blocked, hangs, told = threading.Event(), threading.Event(), list[object]()
 
     def source() -> Iterator[dict[str, Any]]:
         yield from records()
+        is_blocked.set()
         hangs.wait(30)
 
     async def main() -> None:
         transport = ScriptedTransport(otherwise=never, delay_s=0)
         async with client_of(transport, observer=told.append) as client:
             task = asyncio.create_task(client.run(EVENTS, source(), CONFIG))
-            while not transport.in_flight:  # noqa: ASYNC110 -- the transport has no event
+            while not (transport.in_flight and is_blocked.is_set()):  # noqa: ASYNC110 -- the transport has no event
                 await asyncio.sleep(0.001)
             began = asyncio.get_running_loop().time()
             for _ in range(3):
