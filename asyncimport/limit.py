@@ -6,13 +6,13 @@ A run that fixes its width gets it. For the others the width is looked for (`Ada
 |---------------------------------------------------|------------------------------------------------------------------------|
 | an answer, at first, while all of it is in use    | one more, above 16 a half: twice as many, or half more, every round trip |
 | a window of answers, all of the width in use      | one more, or 5 %                                                       |
-| a window that is slow: the brake                  | stays, for good no faster than the row above; more would only wait there |
+| a window that is slow: the brake                  | stays: more would only wait there; two in a row end the first row      |
 | 429, 503, silence                                 | halved, once a round trip; the place is remembered                     |
 | calm windows just below the remembered place      | goes past it after 8 of them, 16, at most 24 as often as it was wrong; then in steps that double |
 
 A window is a round trip: as many answers as may be in flight. It is slow when three of four of its answers took longer than
 1.25 times the platform's best: latency that merely varies does not look like that, a queue does. The best is the lowest median of
-16 answers in a row; after 50 slow windows it is measured anew, at half the width for one window, since a platform
+16 answers in a row; after 50 slow windows it is measured anew, at half the width for three windows, since a platform
 may have become slower for good.
 
 A request that has been under way for twice as long as the slowest of the last 16 is overdue. Another may go in its

@@ -184,9 +184,8 @@ class OutcomeStream:
         self._check_rejections(parts, at_end=False)  # those of earlier processes
         try:
             async with asyncio.TaskGroup() as tasks:
-                sending = tasks.create_task(self._send(parts, self._watch), name="asyncimport-dispatcher")
                 pulse = tasks.create_task(tell_if_blocked(parts.clock, parts.notify), name="asyncimport-pulse")
-                sending.add_done_callback(lambda _: pulse.cancel())
+                sending = tasks.create_task(self._send(parts, self._watch, pulse), name="asyncimport-dispatcher")
                 tasks.create_task(self._keep_time(parts, sending, self._watch), name="asyncimport-timekeeper")
                 await self._flow(parts)
                 parts.dispatcher.close()
@@ -196,10 +195,11 @@ class OutcomeStream:
             await self._wind_up(parts)
 
     @staticmethod
-    async def _send(parts: Parts, watch: Bell) -> None:
+    async def _send(parts: Parts, watch: Bell, pulse: asyncio.Task[None]) -> None:
         try:
             await parts.dispatcher.run()
         finally:
+            pulse.cancel()
             watch.ring()
 
     async def _keep_time(self, parts: Parts, sending: asyncio.Task[None], watch: Bell) -> None:
