@@ -14,14 +14,13 @@ from attrs import define, evolve, field, frozen
 
 from asyncimport.batch import Positions
 from asyncimport.fields import At, Problem
-from asyncimport.learned import Learned
 from asyncimport.outcome import Rejected
+from asyncimport.quick import Quick
 from asyncimport.rejects import made_uuid, not_kept
 from asyncimport.resources import Resource
 from asyncimport.shape import Shape, copy_record, shape_of
+from asyncimport.structs import Wire, plain
 from asyncimport.unreadable import Unreadable
-
-Wire = dict[str, Any]
 
 
 class Origin(Protocol):
@@ -45,7 +44,7 @@ class Admitted:
 
 @define(kw_only=True)
 class Admission:
-    """Admits the records of one run: by generated code, and what that doubts by the reference."""
+    """Admits the records of one run: by structs and their guards, and what those doubt by the reference."""
 
     resource: Resource
     config: object
@@ -57,17 +56,19 @@ class Admission:
     content_of: Callable[[object], bytes] = not_kept
     _shape: Shape = field(init=False)
     _is_stamped: bool = field(init=False)
-    _code: Learned = field(init=False)
+    _quick: Quick = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Generate the code for this resource and config."""
+        """Look up the structs of this resource."""
         self._shape = shape_of(self.resource.record)
         self._is_stamped = self.resource.is_stamped
-        self._code = Learned(self._shape, self.config)
+        self._quick = Quick(self._shape, self.config)
 
     def admit(self, record: Any, position: int, origin: Origin | None = None) -> Wire | Rejected:
         """The wire copy of one record, or its rejection with every problem and where in its file it is wrong."""
-        wire = self._code.fast(record)
+        wire: Wire | None = self._quick.of_alike(record)
+        if wire is None:
+            wire = self._quick.of_other(record)
         if wire is None:
             missed = self._missed(record, position, origin)
             if isinstance(missed, Rejected):
@@ -79,32 +80,32 @@ class Admission:
 
     def admit_all(self, records: Sequence[Any], first: int) -> list[Wire | Rejected]:
         """The same for records that nobody changes meanwhile, the first of them at position `first`: a pass in C."""
-        items: list[Any] = list(map(self._code.fast, records))
-        if None in items:
-            for index, item in enumerate(items):
-                if item is None:
-                    items[index] = self.admit(records[index], first + index)
+        wires = self._quick.of_all(records)
+        if wires is None:
+            return [self.admit(record, position) for position, record in enumerate(records, first)]
         if self._is_stamped:
-            for position, item in enumerate(items, first):
-                if type(item) is dict:
-                    self._stamp(item, position)
-        return items
+            for position, wire in enumerate(wires, first):
+                self._stamp(wire, position)
+        return wires
 
     def _missed(self, record: Any, position: int, origin: Origin | None) -> Wire | Rejected:
-        wire = self._code.missed(record, position)
-        if wire is not None:
-            return wire
         explained = self._explained(record, position)
         if origin is None or not isinstance(explained, Rejected):
             return explained
         problems = tuple(_with_column(problem, position, origin) for problem in explained.problems)
         return evolve(explained, line=origin.line_num, problems=problems)
 
-    def _stamp(self, wire: Wire, position: int) -> None:
-        if "uuid" not in wire:
-            wire["uuid"] = made_uuid(self.run_id, position)
-        if "time" not in wire:
-            wire["time"] = self.now_ms()
+    def _stamp(self, wire: Any, position: int) -> None:
+        if type(wire) is dict:
+            if "uuid" not in wire:
+                wire["uuid"] = made_uuid(self.run_id, position)
+            if "time" not in wire:
+                wire["time"] = self.now_ms()
+            return
+        if wire.uuid is None:
+            wire.uuid = made_uuid(self.run_id, position)
+        if wire.time is None:
+            wire.time = self.now_ms()
 
     def _explained(self, record: Any, position: int) -> Wire | Rejected:
         """The wire form by the reference, or the rejection."""
@@ -113,7 +114,7 @@ class Admission:
         if isinstance(record, Unreadable):
             problems.append(at.named("an unreadable line", record.rule))
             return evolve(rejection(position, problems, self.content_of(record)), reason=record.reason)
-        wire: Wire = {}
+        wire: dict[str, Any] = {}
         try:
             wire = copy_record(self._shape, record, at, problems, self.config)
         except Exception as error:  # noqa: BLE001 -- a mapping of the user's may raise anything; it costs him this record, not the run
@@ -121,10 +122,11 @@ class Admission:
         return rejection(position, problems, self.content_of(record)) if problems else wire
 
     def recheck(self, wire: Wire, position: int) -> Wire | Rejected:
-        """Look again at a wire form that the encoder refused: what the generated code leaves to it, with its place."""
+        """Look again at a wire form that the encoder refused: what structs leave to it, with its place."""
         problems: list[Problem] = []
-        repaired = copy_record(self._shape, wire, At(f"data[{position}]"), problems, self.config)
-        return rejection(position, problems, self.content_of(wire)) if problems else repaired
+        given = plain(wire)
+        repaired = copy_record(self._shape, given, At(f"data[{position}]"), problems, self.config)
+        return rejection(position, problems, self.content_of(given)) if problems else repaired
 
 
 def _with_column(problem: Problem, position: int, origin: Origin) -> Problem:

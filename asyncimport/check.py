@@ -22,6 +22,7 @@ from asyncimport.outcome import MAX_REASONS, OTHER_REASONS, Rejected, many
 from asyncimport.policy import DispatchPolicy
 from asyncimport.resources import Resource
 from asyncimport.stages import Source, Stages, stages_of
+from asyncimport.structs import UNENCODABLE, json_bytes
 
 #: Errors of one kind that are shown with their place and the pattern of their value.
 EXAMPLES: Final = 5
@@ -256,8 +257,8 @@ class Check:
         for item in () if self._first_record else items:
             if not isinstance(item, Rejected):
                 try:
-                    self._first_record = orjson.dumps(item)
-                except TypeError:
+                    self._first_record = json_bytes(item)
+                except UNENCODABLE:
                     continue  # the encoder will refuse it
                 return
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from attrs import define, field, frozen
 
-from asyncimport.admission import Admitted, Wire
+from asyncimport.admission import Admitted
 from asyncimport.batch import Positions
+from asyncimport.structs import Wire
 
 
 @frozen(kw_only=True)

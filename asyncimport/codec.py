@@ -10,13 +10,14 @@ import cattrs
 import orjson
 from attrs import define, field, frozen
 
-from asyncimport.admission import Wire, rejection
+from asyncimport.admission import rejection
 from asyncimport.batch import Batch, Positions
 from asyncimport.chunker import Chunk
 from asyncimport.fields import At
 from asyncimport.outcome import Rejected
 from asyncimport.policy import MAX_BATCH_SIZE
 from asyncimport.rejects import not_kept
+from asyncimport.structs import UNENCODABLE, Wire, json_bytes, plain
 
 BATCH_ID: Final = range(-(2**63), 2**63)
 
@@ -30,7 +31,7 @@ Value = TypeVar("Value")
 class Encoder:
     """Turns the chunks of one run into batches whose bodies are at most `fit_bytes`, or `max_bytes` of a single record.
 
-    One `orjson.dumps` a batch. Only a payload that is too large is encoded a second time, in as many parts as it takes;
+    One encoding a batch. Only a payload that is too large is encoded a second time, in as many parts as it takes;
     `fitting` then says how many such records fit, so that further chunks are cut smaller. A record that cannot be
     encoded, or is too large alone, is rejected; it never takes its neighbours with it.
     """
@@ -58,8 +59,8 @@ class Encoder:
     def sample(self, wire: Wire) -> None:
         """Look at the size of one record before a whole chunk of its like is put together."""
         try:
-            size = len(orjson.dumps(wire))
-        except TypeError:
+            size = len(json_bytes(wire))
+        except UNENCODABLE:
             return
         if size * self.fitting > self.fit_bytes:
             self.fitting = max(1, int(FILL * self.fit_bytes / size))
@@ -68,7 +69,7 @@ class Encoder:
         """Yield the batches and the rejections of a chunk; each of its records is in exactly one of them."""
         try:
             body = self._dumps(chunk.wires)
-        except TypeError:  # orjson.JSONEncodeError is one
+        except UNENCODABLE:
             yield from self._encode_each(chunk)
             return
         if len(body) <= self.fit_bytes or (len(chunk.wires) == 1 and len(body) <= self.max_bytes):
@@ -84,7 +85,7 @@ class Encoder:
         """The one batch of records that were one before, whatever its size; None when none of them can be encoded."""
         try:
             body = self._dumps(chunk.wires)
-        except TypeError:
+        except UNENCODABLE:
             checked = [
                 self.checked(wire, position) for wire, position in zip(chunk.wires, chunk.positions, strict=True)
             ]
@@ -121,25 +122,25 @@ class Encoder:
     def checked(self, wire: Wire, position: int) -> Wire | Rejected:
         """A record as it can be encoded, or its rejection."""
         try:
-            orjson.dumps(wire)
-        except TypeError:
+            json_bytes(wire)
+        except UNENCODABLE:
             checked = self.recheck(wire, position)
             if isinstance(checked, Rejected):
                 return checked
         else:
             return wire
         try:
-            orjson.dumps(checked)
-        except TypeError as error:
+            json_bytes(checked)
+        except UNENCODABLE as error:
             problem = At(f"data[{position}]").named("a record that JSON cannot carry", str(error))
-            return rejection(position, [problem], self.content_of(wire))
+            return rejection(position, [problem], self.content_of(plain(wire)))
         return checked
 
     def _dumps(self, wires: list[Wire]) -> bytes:
-        return orjson.dumps({"publicParams": self.public_params, "data": wires})
+        return json_bytes({"publicParams": self.public_params, "data": wires})
 
     def _too_large(self, chunk: Chunk, size: int) -> Rejected:
-        position, content = chunk.positions[0], self.content_of(chunk.wires[0])
+        position, content = chunk.positions[0], self.content_of(plain(chunk.wires[0]))
         rule = f"too_large: one record must fit into max_batch_bytes={self.max_bytes:,}"
         return rejection(position, [At(f"data[{position}]").named(f"a payload of {size:,} bytes", rule)], content)
 

@@ -1,7 +1,7 @@
 """The kinds of field a record can have: what each takes, how it goes onto the wire, what it says when it refuses.
 
-This is the reference that explains. `compiled.py` generates straight-line code from the same declarations for the
-common case; whatever that code doubts comes here. Nothing is coerced, and no message holds a value.
+This is the reference that explains. `structs.py` and `guard.py` take the common record, by the same declarations;
+whatever they doubt comes here. Nothing is coerced, and no message holds a value.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from asyncimport.admission import Wire
 from asyncimport.clock import Bell, Clock
 from asyncimport.outcome import Rejected
 from asyncimport.reader import ABANDON_AFTER_S, Admits, Reader, close_iterator
+from asyncimport.structs import Wire
 
 
 class ListReader(Reader):

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from attrs import define, field, frozen
 
-from asyncimport.admission import Wire
 from asyncimport.clock import Bell, Clock
 from asyncimport.configs import Config
 from asyncimport.disk import DiskWriter
@@ -20,6 +19,7 @@ from asyncimport.outcome import BatchOutcome, Rejected, Tally
 from asyncimport.rejects import Rejection
 from asyncimport.resources import Resource
 from asyncimport.stages import Source, Stages
+from asyncimport.structs import Wire
 from asyncimport.window import Window
 
 

@@ -13,11 +13,11 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
-from asyncimport.admission import Wire
 from asyncimport.clock import Bell, Clock
 from asyncimport.errors import SourceError
 from asyncimport.mark import Mark
 from asyncimport.outcome import Rejected
+from asyncimport.structs import Wire
 
 
 class Admits(Protocol):

@@ -25,6 +25,7 @@ from asyncimport.fields import INT64, MAX_DEPTH, MAX_VALUES, is_unicode
 from asyncimport.outcome import Rejected, Unconfirmed, Unsent
 from asyncimport.records import Record
 from asyncimport.shape import shape_of
+from asyncimport.structs import UNENCODABLE, Wire, json_bytes, plain
 from asyncimport.unreadable import Unreadable
 
 #: What an outcome and its problems take in memory besides the record (measured, CPython 3.11: 4.5 KB with one problem).
@@ -197,9 +198,9 @@ def each_rejected(outcome: Rejected, body: bytes) -> Iterator[Rejected]:
         yield evolve(outcome, positions=Positions((range(position, position + 1),)), content=orjson.dumps(record))
 
 
-def wires_body(wires: Sequence[dict[str, Any]]) -> bytes:
+def wires_body(wires: Sequence[Wire]) -> bytes:
     """Records that never were a batch, in the form in which a rejection holds one; those that cannot be encoded as text."""
     try:
-        return orjson.dumps({"data": wires})
-    except TypeError:
-        return orjson.dumps({"data": [orjson.Fragment(json_of(wire)) for wire in wires]})
+        return json_bytes({"data": wires})
+    except UNENCODABLE:
+        return orjson.dumps({"data": [orjson.Fragment(json_of(plain(wire))) for wire in wires]})

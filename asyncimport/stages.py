@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import orjson
 from attrs import frozen
 
-from asyncimport.admission import Admission, Wire, neighbours
+from asyncimport.admission import Admission, neighbours
 from asyncimport.batch import Batch
 from asyncimport.chunker import Chunker
 from asyncimport.clock import Clock
@@ -23,6 +22,7 @@ from asyncimport.records import Record
 from asyncimport.rejects import not_kept
 from asyncimport.resources import Resource
 from asyncimport.sources.inline import Inline
+from asyncimport.structs import UNENCODABLE, Wire, json_bytes
 from asyncimport.thread_reader import ThreadReader
 
 Source = Iterable[Any] | AsyncIterable[Any]
@@ -56,8 +56,8 @@ class Stages:
     def encodable(self, items: list[Wire | Rejected], first: int) -> list[Wire | Rejected]:
         """Admitted records of which each can be written as JSON; what admission leaves to the encoder is rejected here."""
         try:
-            orjson.dumps([item for item in items if not isinstance(item, Rejected)])
-        except TypeError:  # orjson.JSONEncodeError is one
+            json_bytes([item for item in items if not isinstance(item, Rejected)])
+        except UNENCODABLE:
             checked = self.encoder.checked
             return [
                 item if isinstance(item, Rejected) else checked(item, position)

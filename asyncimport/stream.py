@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-from asyncimport.admission import Wire, neighbours
+from asyncimport.admission import neighbours
 from asyncimport.batch import Batch, Positions
 from asyncimport.clock import Bell
 from asyncimport.disk import LEAST_S, PATIENCE_S
@@ -20,6 +20,7 @@ from asyncimport.policy import allowed_rejections
 from asyncimport.pulse import tell_if_blocked
 from asyncimport.reader import ABANDON_AFTER_S
 from asyncimport.rejects import Rejection, each_rejected, wires_body
+from asyncimport.structs import Wire
 
 #: Of the time in which a stopped run must end: for the source and the disk, and for the disk alone.
 _FOR_CLOSING_S: Final = 2.5

@@ -18,8 +18,8 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 MODULES = (
-    "admission", "breaker", "chunker", "codec", "compiled", "credentials", "ending", "fields", "gate", "lane", "learned",
-    "limit", "plan", "rate", "renewal", "retry", "shape", "split", "verdict",
+    "admission", "breaker", "chunker", "codec", "credentials", "ending", "fields", "gate", "guard", "lane",
+    "limit", "plan", "quick", "rate", "renewal", "retry", "shape", "split", "structs", "verdict",
 )  # fmt: skip
 
 

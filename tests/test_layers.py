@@ -13,7 +13,7 @@ import asyncimport
 ROOT = Path(asyncimport.__file__).parent
 VALUES = [
     "errors", "fields", "shape", "records", "configs", "resources", "unreadable", "batch", "outcome",
-    "admission", "learned", "compiled", "chunker", "codec", "attempt", "policy", "options", "verdict", "retry", "gate",
+    "admission", "quick", "guard", "structs", "chunker", "codec", "attempt", "policy", "options", "verdict", "retry", "gate",
     "limit", "rate", "stats", "breaker", "split", "plan", "ending", "rejects", "window", "contact", "redaction", "address", "secret", "mark", "renewal",
     "journal.entry", "journal.change", "journal.known", "journal.fingerprint", "journal.recut",
 ]  # fmt: skip

@@ -28,6 +28,7 @@ from asyncimport.journal.reading import REJECTS, read_known, row_entries, segmen
 from asyncimport.journal.rows import piece_row_of, row_of, segment_of
 from asyncimport.outcome import Rejected
 from asyncimport.rejects import Line, Lines, Rejection
+from asyncimport.structs import json_bytes
 
 #: Spooled records are let go after so many batches were settled.
 _RELEASE_EVERY: Final = 32
@@ -217,7 +218,7 @@ class JournalFile:
     def _spool(self, spooled: Spooled) -> None:
         """One row of wire forms, with null where a record was rejected."""
         wires = [None if isinstance(item, Rejected) else item for item in spooled.items]
-        self._spooled.append((spooled.first, len(wires), orjson.dumps(wires)))
+        self._spooled.append((spooled.first, len(wires), json_bytes(wires)))
         for item in spooled.items:
             if isinstance(item, Rejected):
                 self._keep(Rejection(outcome=item, body=b"", settled_ms=spooled.settled_ms))

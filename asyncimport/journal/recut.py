@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 
 from attrs import define, evolve, field
 
-from asyncimport.admission import Wire
 from asyncimport.batch import Batch, Positions, Whole
 from asyncimport.chunker import Chunk
 from asyncimport.codec import Encoder
 from asyncimport.errors import JournalError
 from asyncimport.journal.entry import Entry, EntryState, digest_of
 from asyncimport.outcome import Rejected
+from asyncimport.structs import Wire
 
 
 @define
@@ -41,7 +41,7 @@ class Recut:
             if not self.expected:
                 return
             entry = self.expected[0]
-            if position >= entry.first and isinstance(item, dict):
+            if position >= entry.first and item is not None and not isinstance(item, Rejected):
                 self._wires.append(item)
                 self._positions.append(position)
             if position == entry.end - 1:

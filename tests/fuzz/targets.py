@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import journals
-import orjson
 import whole
 from attrs import frozen
 
@@ -28,6 +27,7 @@ from asyncimport.policy import DispatchPolicy
 from asyncimport.redaction import MAX_SHOWN, shown
 from asyncimport.resources import Resource
 from asyncimport.sources import read_csv, read_jsonl
+from asyncimport.structs import json_bytes
 from asyncimport.unreadable import Unreadable
 from asyncimport.verdict import Happened, judge
 from asyncimport.verdict import retry_after as seconds_of
@@ -104,7 +104,7 @@ def _read(data: bytes, folder: Path, read: Callable[[Path], Any], resource: Reso
                 assert final.reason.isprintable()
                 assert final.positions[0] == position
             else:
-                orjson.dumps(final)
+                json_bytes(final)
     except SourceError as error:
         assert str(error).startswith(str(path))
         assert "line" in str(error)

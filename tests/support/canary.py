@@ -67,7 +67,7 @@ def _shown(value: object) -> str:
 class raises:  # noqa: N801 -- stands for pytest.raises
     """`pytest.raises`, and the exception shows no secret."""
 
-    def __init__(self, kind: type[BaseException], match: str | None = None) -> None:
+    def __init__(self, kind: type[BaseException] | tuple[type[BaseException], ...], match: str | None = None) -> None:
         self._expected = pytest.raises(kind, match=match)
 
     def __enter__(self) -> pytest.ExceptionInfo[Any]:
@@ -75,7 +75,10 @@ class raises:  # noqa: N801 -- stands for pytest.raises
         return self._caught
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> bool:
         is_expected = bool(self._expected.__exit__(kind, error, trace))
         if is_expected and error is not None:

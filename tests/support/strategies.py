@@ -1,9 +1,9 @@
-"""Records for hypothesis, good and wild, and what the reference and the generated code make of them."""
+"""Records for hypothesis, good and wild, and what the reference and the structs make of them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
@@ -11,19 +11,21 @@ import attrs
 import canary
 from hypothesis import strategies as st
 
-from asyncimport.compiled import Names, compile_record
 from asyncimport.configs import EventImportConfig, ImportMode, MatchingType, UserImportConfig
 from asyncimport.fields import At, Flag, Int64, JsonObject, ListOf, Millis, Problem, Text
+from asyncimport.guard import Form
+from asyncimport.quick import reading
 from asyncimport.records import Event, UserProfile
 from asyncimport.shape import ObjectOf, copy_record, shape_of, wire
+from asyncimport.structs import plain
 
 EXACT = UserImportConfig(is_matching=True, import_mode=ImportMode.FULL, matching_type=MatchingType.EXACT)
 PLAIN = UserImportConfig(is_matching=False, import_mode=ImportMode.FULL)
 CONFIGS: list[tuple[type[Any], object]] = [(UserProfile, PLAIN), (UserProfile, EXACT), (Event, EventImportConfig())]
 IDS = ["users", "users-exact", "events"]
 
-#: What the generated code leaves to the encoder: no text key and no text that orjson could write.
-LEFT_TO_THE_CODEC = ("surrogate", "text keys")
+#: What structs leave to the encoder: no text that JSON could hold.
+LEFT_TO_THE_CODEC = ("surrogate",)
 
 numbers = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 good_json = st.recursive(
@@ -132,10 +134,15 @@ def referred(record: Any, config: object, kind: type[Any]) -> tuple[dict[str, An
     return copy_record(shape_of(kind), record, At(), problems, config), problems
 
 
-def compiled(kind: type[Any], config: object, record: Any) -> dict[str, Any] | None:
-    """What the generated functions make of a record; where both are sure, they agree."""
-    forms = [compile_record(shape_of(kind), config, names)(record) for names in Names]
-    sure = [form for form in forms if form is not None]
+def quick(kind: type[Any], config: object, record: Any) -> dict[str, Any] | None:
+    """What structs and guards make of a record, as a mapping; where two forms are sure they agree, and so do one and many."""
+    sure = []
+    for form in Form:
+        made = reading(shape_of(kind), config, form)
+        wire, wires = made.of(record), made.of_all([record, record])
+        assert (wire is None) == (wires is None) or isinstance(record, kind | Mapping)
+        sure += [plain(wire)] if wire is not None else []
+        sure += plain(wires) if wires is not None else []
     assert len({repr(form) for form in sure}) <= 1
     return sure[0] if sure else None
 

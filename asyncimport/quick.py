@@ -1,0 +1,106 @@
+"""The wire form of the common record, in C: a struct made of it, and a guard that looks at what structs let pass.
+
+What is doubted comes back as None, and the reference (`copy_record`) finds it good after all or says what is wrong. So
+nothing here explains, and nothing may be taken that the reference refuses, lone surrogates aside, which the encoder refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attrs import define, field, frozen
+from msgspec import convert
+
+from asyncimport.guard import Form, guard_of, guard_of_many
+from asyncimport.shape import Shape
+from asyncimport.structs import Names, RecordStruct, struct_of
+
+
+@frozen(kw_only=True)
+class Reading:
+    """How records of one form are made structs: one by one, or many at once. Either gives None in doubt."""
+
+    of: Callable[[Any], Any]
+    of_all: Callable[[Sequence[Any]], list[Any] | None]
+
+
+def reading(shape: Shape, config: object, form: Form) -> Reading:
+    """The reading of records that are written so."""
+    wire, via = struct_of(shape.record, Names.WIRE), struct_of(shape.record, Names.PYTHON)
+    return Reading(
+        of=_converter(form, guard_of(shape, config, form), via, wire, _is(shape.record)),
+        of_all=_converter(form, guard_of_many(shape, config, form), _list_of(via), _list_of(wire), _are(shape.record)),
+    )
+
+
+def _list_of(struct: type[RecordStruct]) -> Any:
+    return list[struct]  # type: ignore[valid-type] # a type made at run time
+
+
+def _is(kind: type[Any]) -> Callable[[Any], bool]:
+    return lambda given: isinstance(given, kind | dict)
+
+
+def _are(kind: type[Any]) -> Callable[[Any], bool]:
+    kinds = frozenset({kind, dict})
+    return lambda given: kinds.issuperset(map(type, given))
+
+
+def _converter(
+    form: Form, guard: Callable[[Any, Any], bool], via: Any, wire: Any, is_ours: Callable[[Any], bool]
+) -> Callable[[Any], Any]:
+    """From what is given to the structs of type `wire`. Objects must be of our classes: structs take any."""
+
+    def convert_mapping(given: Any) -> Any:
+        try:
+            made = convert(given, wire)
+            return made if guard(given, made) else None
+        except Exception:  # noqa: BLE001 -- no such record, or a mapping of the user's, which may raise anything: the reference asks again
+            return None
+
+    def convert_renamed(given: Any) -> Any:
+        try:
+            made = convert(convert(given, via), wire, from_attributes=True)
+            return made if guard(given, made) else None
+        except Exception:  # noqa: BLE001 -- as above
+            return None
+
+    def convert_objects(given: Any) -> Any:
+        try:
+            made = convert(given, wire, from_attributes=True) if is_ours(given) else None
+            return made if made is not None and guard(given, made) else None
+        except Exception:  # noqa: BLE001 -- as above
+            return None
+
+    return {Form.WIRE: convert_mapping, Form.PYTHON: convert_renamed, Form.TYPED: convert_objects}[form]
+
+
+@define
+class Quick:
+    """Records of one source: mostly they are written alike, so the form of the last one is tried first."""
+
+    _shape: Shape
+    _config: object
+    _readings: list[Reading] = field(init=False)
+    #: The structs of records that are all written like the last one; None when one of them is in doubt.
+    of_all: Callable[[Sequence[Any]], list[Any] | None] = field(init=False)
+    #: The struct of a record that is written like the last one, or None in doubt.
+    of_alike: Callable[[Any], Any] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Begin with any form."""
+        self._readings = [reading(self._shape, self._config, form) for form in Form]
+        self._expect(self._readings[0])
+
+    def _expect(self, reading: Reading) -> None:
+        self.of_all, self.of_alike = reading.of_all, reading.of
+
+    def of_other(self, record: Any) -> Any:
+        """The struct of a record that is written in another way, as the following will be then; None in doubt."""
+        for reading in self._readings:
+            wire = None if reading.of is self.of_alike else reading.of(record)
+            if wire is not None:
+                self._expect(reading)
+                return wire
+        return None

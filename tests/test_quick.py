@@ -1,0 +1,307 @@
+"""Structs and guards together, against the reference they stand for, and against cattrs."""
+
+from __future__ import annotations
+
+import calendar
+import enum
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import canary
+import cattrs
+import pytest
+from cattrs.gen import make_dict_unstructure_fn, override
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import (
+    CONFIGS,
+    EXACT,
+    IDS,
+    PLAIN,
+    Nowhere,
+    Whimsical,
+    any_json,
+    any_value,
+    complete,
+    given_records,
+    good,
+    is_left_to_the_codec,
+    quick,
+    referred,
+)
+
+from asyncimport.configs import EventImportConfig
+from asyncimport.fields import At, Int64, ListOf, Problem
+from asyncimport.quick import Quick
+from asyncimport.records import CustomField, Event, Identity, UserProfile
+from asyncimport.shape import ObjectOf, shape_of, wire
+from asyncimport.structs import UNENCODABLE, json_bytes, plain
+
+PERSON = {"identityValue": "1", "identityType": "phone"}
+
+
+@pytest.mark.parametrize(("kind", "config"), CONFIGS, ids=IDS)
+@given(data=st.data())
+@settings(max_examples=60)
+def test_a_good_record_gets_the_wire_form_of_the_reference(
+    kind: type[Any], config: object, data: st.DataObject
+) -> None:
+    record = complete(data.draw(given_records(kind, good)), config)
+    expected, problems = referred(record, config, kind)
+    assert problems == []
+    assert quick(kind, config, record) in (expected, None)
+
+
+@pytest.mark.parametrize(("kind", "config"), CONFIGS, ids=IDS)
+@given(data=st.data())
+@settings(max_examples=150)
+def test_what_the_reference_refuses_is_never_let_past_the_codec(
+    kind: type[Any], config: object, data: st.DataObject
+) -> None:
+    record = data.draw(given_records(kind, any_value) | any_json)
+    made = quick(kind, config, record)
+    expected, problems = referred(record, config, kind)
+    if made is None:
+        return
+    if not problems:
+        assert repr(made) == repr(expected)  # True is no 1 here, and the order counts
+        return
+    assert [problem for problem in problems if not is_left_to_the_codec(problem)] == []
+    with canary.raises(UNENCODABLE):
+        json_bytes(made)
+    assert referred(made, config, kind)[1] == problems
+
+
+class Hue(enum.StrEnum):
+    MALE = "男"
+
+
+class Number(int):
+    pass
+
+
+class Reluctant(Mapping[str, Any]):
+    """A mapping of the user's that cannot be read."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise LookupError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["phone"])
+
+    def __len__(self) -> int:
+        return 1
+
+
+def event(**fields: Any) -> dict[str, Any]:
+    return {"identities": [PERSON], "eventKey": "c_buy"} | fields
+
+
+@pytest.mark.parametrize(
+    ("kind", "record"),
+    [
+        (Event, event(eventargs={"c": Decimal("1.5")})),
+        (Event, event(eventargs={"c": {1}})),
+        (Event, event(eventargs={"c": [Decimal(1)]})),
+        (Event, event(eventargs={"c": {"d": {1, 2}}})),
+        (Event, event(eventargs={1: 2})),
+        (Event, event(eventargs=OrderedDict({"c": Decimal(1)}))),
+        (Event, event(time="2026-01-01T00:00:00Z")),
+        (Event, event(time=1e12)),
+        (Event, event(time=Decimal(10**12))),
+        (Event, event(time=datetime(1970, 1, 2, tzinfo=UTC))),
+        (Event, event(time=datetime(2026, 1, 1))),  # noqa: DTZ001 -- naive on purpose
+        (Event, event(time=datetime(2026, 1, 1, tzinfo=Nowhere()))),
+        (Event, event(identities=[PERSON | {"mpid": "wx"}])),
+        (Event, event(identities=[UserProfile()])),
+        (Event, event(identities=[Decimal(1)])),
+        (Event, event(identities=[])),
+        (Event, Event(identities=[UserProfile()], event_key="c")),  # type: ignore[list-item] # on purpose
+        (Event, UserProfile(phone="1")),
+        (UserProfile, CustomField(config_id=1)),
+        (UserProfile, UserProfile(custom_fields=[PLAIN])),  # type: ignore[list-item] # on purpose
+        (UserProfile, UserProfile(custom_fields={CustomField})),  # type: ignore[arg-type] # on purpose
+        (UserProfile, {"customFields": [{"values": {"a"}}]}),
+        (UserProfile, {"custom_fields": [{"values": frozenset("a")}]}),
+        (UserProfile, UserProfile(custom_fields=[CustomField(values={"a"})])),  # type: ignore[arg-type] # on purpose
+        (UserProfile, UserProfile(custom_fields=[{"values": {"a"}}])),
+        (UserProfile, {"phone": 1}),
+        (UserProfile, {"phone": "1", "nick": None}),
+        (UserProfile, {"phone": b"1"}),
+        (UserProfile, {"sex": "x"}),
+        (UserProfile, Reluctant()),
+        (UserProfile, None),
+    ],
+)
+def test_what_structs_take_and_the_reference_does_not_is_left_to_it(kind: type[Any], record: Any) -> None:
+    assert quick(kind, PLAIN, record) is None
+    try:
+        assert referred(record, PLAIN, kind)[1] != []
+    except LookupError:
+        return
+
+
+@pytest.mark.parametrize(
+    ("record", "config", "is_taken"),
+    [
+        (UserProfile(identity_type="phone", phone="1"), EXACT, True),
+        (UserProfile(identity_type="member-card"), EXACT, True),
+        (UserProfile(identity_type="phone"), EXACT, False),
+        (UserProfile(identity_type="phone", phone=""), EXACT, False),
+        (UserProfile(identity_type="phone"), PLAIN, True),
+        (UserProfile(), EXACT, False),
+        (UserProfile(), PLAIN, True),
+        ({"identityType": "uid", "thirdId": "1"}, EXACT, True),
+        ({"identity_type": "uid", "phone": "1"}, EXACT, False),
+        (UserProfile(custom_fields=[CustomField(values=("a",))]), PLAIN, True),
+        (UserProfile(custom_fields=()), PLAIN, True),
+        ({"phone": "1", "realName": None}, PLAIN, True),
+        ({"custom_fields": [CustomField(config_id=1)]}, PLAIN, False),
+        ({"customFields": [CustomField(config_id=1), {"configId": 2}]}, PLAIN, True),
+        (OrderedDict(phone="1"), PLAIN, True),
+        ({"sex": Hue.MALE, "customFields": [{"configId": Number(3)}]}, PLAIN, True),
+    ],
+)
+def test_rules_over_several_fields_and_forms_of_all_kinds_are_looked_at(
+    record: Any, config: object, is_taken: bool
+) -> None:
+    made = quick(UserProfile, config, record)
+    assert (made is not None) == is_taken
+    assert made in (None, referred(record, config, UserProfile)[0])
+
+
+def test_the_common_forms_are_taken_without_asking_the_reference() -> None:
+    record = Event(
+        identities=[Identity(identity_value="1", identity_type="phone", mpid="wx", is_wechat_ecosystem=True)],
+        time=datetime(2020, 11, 16, tzinfo=UTC),
+        event_key="c_buy",
+        eventargs={"c_price": 1.5, "c_n": 2, "c_ok": True, "c_deep": {"a": [1, 2.5]}, "c_none": None},
+    )
+    expected, problems = referred(record, None, Event)
+    by_python_name = attrs.asdict(record, filter=lambda _, value: value is not None)
+    assert problems == []
+    assert [quick(Event, None, form) for form in (record, expected, by_python_name)] == [expected] * 3
+
+
+def test_records_of_several_ways_of_writing_are_no_batch_but_each_is_taken() -> None:
+    records: list[Any] = [{"phone": "1"}, UserProfile(phone="1"), {"realName": "x"}, {"real_name": "x"}]
+    code = Quick(shape_of(UserProfile), PLAIN)
+    assert code.of_all(records) is None
+    made = [code.of_alike(record) or code.of_other(record) for record in records]
+    assert [plain(wire) for wire in made] == [{"phone": "1"}] * 2 + [{"realName": "x"}] * 2
+    assert code.of_alike(records[0]) is not None  # as with wire names, which one name cannot be told from
+    assert code.of_other({"nick": "x"}) is None
+
+
+@pytest.mark.parametrize("record", [UserProfile(phone="1"), {"phone": "1"}, {"real_name": "x"}], ids=repr)
+def test_records_that_are_written_like_the_last_one_are_taken_together(record: Any) -> None:
+    code = Quick(shape_of(UserProfile), PLAIN)
+    assert (code.of_alike(record) or code.of_other(record)) is not None
+    assert plain(code.of_all([record] * 3)) == [referred(record, PLAIN, UserProfile)[0]] * 3
+    assert code.of_all([record, {"nick": "x"}, record]) is None
+    assert code.of_all([record, None]) is None
+
+
+class Odd:
+    """A kind that structs do not know."""
+
+    def copy(self, value: Any, at: At, problems: list[Problem]) -> Any:
+        return value
+
+
+@attrs.define(kw_only=True)
+class Unknown:
+    odd: Any = attrs.field(default=None, metadata=wire("odd", Odd()))
+    odds: Any = attrs.field(default=None, metadata=wire("odds", ListOf(item=Int64())))
+    REQUIREMENTS = ()
+
+
+@pytest.mark.parametrize("record", [Unknown(odd=1), Unknown(odds=[1]), Whimsical(name="x")], ids=repr)
+def test_what_the_generator_does_not_know_is_left_to_the_reference(record: Any) -> None:
+    assert quick(type(record), None, record) is None
+    assert referred(record, None, type(record))[1] == []
+
+
+def mutable_parts(value: Any) -> set[int]:
+    if isinstance(value, dict):
+        return {id(value)}.union(*map(mutable_parts, value.values()))
+    if isinstance(value, list):
+        return {id(value)}.union(*map(mutable_parts, value))
+    if attrs.has(type(value)):
+        return {id(value)}.union(*(mutable_parts(getattr(value, f.name)) for f in attrs.fields(type(value))))
+    return set()
+
+
+@pytest.mark.parametrize(("kind", "config"), CONFIGS, ids=IDS)
+@given(data=st.data())
+@settings(max_examples=60)
+def test_the_wire_form_shares_nothing_mutable_with_the_record(
+    kind: type[Any], config: object, data: st.DataObject
+) -> None:
+    record = complete(data.draw(given_records(kind, good)), config)
+    for wire_form in (quick(kind, config, record), referred(record, config, kind)[0]):
+        assert mutable_parts(record) & mutable_parts(wire_form or {}) == set()
+
+
+@pytest.mark.parametrize("typed", [True, False], ids=["typed", "mapping"])
+def test_a_list_of_texts_is_copied_too(typed: bool) -> None:
+    texts = ["a", "b"]
+    custom: Any = CustomField(values=texts) if typed else {"values": texts}
+    copied = quick(UserProfile, PLAIN, UserProfile(custom_fields=[custom]))
+    assert copied == {"customFields": [{"values": ["a", "b"]}]}
+    assert copied["customFields"][0]["values"] is not texts
+
+
+def oracle() -> cattrs.Converter:
+    """cattrs, told the wire names and nothing else of ours."""
+    converter = cattrs.Converter()
+    converter.register_unstructure_hook(
+        datetime, lambda moment: calendar.timegm(moment.utctimetuple()) * 1000 + moment.microsecond // 1000
+    )
+    for kind in (CustomField, Identity, UserProfile, Event):
+        renames = {a.name: override(rename=a.metadata["wire"]) for a in attrs.fields(kind)}
+        converter.register_unstructure_hook(kind, make_dict_unstructure_fn(kind, converter, **renames))  # type: ignore[arg-type] # keywords by name
+    return converter
+
+
+def without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_none(item) for key, item in value.items() if item is not None}
+    return [without_none(item) for item in value] if isinstance(value, list) else value
+
+
+def instances(kind: type[Any]) -> st.SearchStrategy[Any]:
+    """Good records made of instances all the way down."""
+
+    def values(spec: Any) -> st.SearchStrategy[Any]:
+        if isinstance(spec, ListOf) and isinstance(spec.item, ObjectOf):
+            return st.lists(instances(spec.item.record), min_size=1, max_size=2)
+        return good(spec)
+
+    fields = shape_of(kind).fields
+    return st.builds(
+        kind,
+        **{f.name: values(f.kind) for f in fields if f.required},
+        **{f.name: st.none() | values(f.kind) for f in fields if not f.required and f.wire != "mpid"},
+    )
+
+
+ORACLE = oracle()
+
+
+@pytest.mark.parametrize(("kind", "config"), [CONFIGS[0], CONFIGS[2]], ids=["users", "events"])
+@given(data=st.data())
+@settings(max_examples=60)
+def test_cattrs_makes_the_same_wire_form(kind: type[Any], config: object, data: st.DataObject) -> None:
+    record = data.draw(instances(kind))
+    oracles = without_none(ORACLE.unstructure(record))
+    assert quick(kind, config, record) in (oracles, None)
+    assert referred(record, config, kind) == (oracles, [])
+
+
+def test_events_need_no_config_to_be_read() -> None:
+    assert quick(Event, EventImportConfig(), event()) == event()
