@@ -1,92 +1,64 @@
-"""A lean stand-in for the platform, in a process of its own: `python -m benchmarks.server --delay-ms 20`.
+"""A lean stand-in for the platform, in processes of its own: nginx with its echo module, so that the server does not limit.
 
-It reads requests by their Content-Length, throws the bodies away and answers the documented envelope (PLATFORM.md, E),
-so that what is measured is the client. A GET gives the requests and body bytes counted since the last GET.
+It reads each request whole, waits if it is told to, and answers the documented envelope (PLATFORM.md, E). Its access log says what
+arrived: requests, bytes of bodies, connections.
 """
 
-import argparse
-import asyncio
-import http.client
-import json
+import os
+import pwd
+import shutil
+import socket
 import subprocess
-import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
-from attrs import define, frozen
+from attrs import frozen
 
-_ENVELOPE: Final = b'{"code":"200","errorCode":"SUCCESS","msg":"ok","data":15314513451345123}'
-_LENGTH: Final = b"content-length:"
+#: Debian keeps nginx where only root looks, and its module in a package of its own (libnginx-mod-http-echo).
+NGINX: Final = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
+ECHO_MODULE: Final = Path("/usr/lib/nginx/modules/ngx_http_echo_module.so")
+
+_ENVELOPE: Final = '{"code":"200","errorCode":"SUCCESS","msg":"ok","data":15314513451345123}'
+_CONFIG: Final = """
+load_module {module};
+daemon off;
+master_process off;
+pid nginx.pid;
+error_log error.log warn;
+events {{ worker_connections 256; }}
+http {{
+    log_format arrived '$connection $http_content_length';
+    access_log arrived.log arrived;
+    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+    client_max_body_size 0;
+    client_body_buffer_size 4m;
+    keepalive_requests 10000000;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            default_type application/json;
+            echo_read_request_body;
+            {sleep}
+            {answer}
+        }}
+    }}
+}}
+"""
+_PATIENCE_S: Final = 10.0
+#: A request is in the log when its answer has left; this long without another, all are.
+_QUIET_S: Final = 0.05
 
 
-def _answer(body: bytes) -> bytes:
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
-
-
-_ACCEPTED: Final = _answer(_ENVELOPE)
-
-
-@define
+@frozen
 class Counts:
     """What arrived whole since the last look."""
 
-    requests: int = 0
-    body_bytes: int = 0
-
-    def taken(self) -> bytes:
-        """The counts as JSON; they start again from zero."""
-        body = json.dumps({"requests": self.requests, "body_bytes": self.body_bytes}).encode()
-        self.requests, self.body_bytes = 0, 0
-        return body
-
-
-class Connection(asyncio.Protocol):
-    """One keep-alive connection; requests are not pipelined."""
-
-    def __init__(self, counts: Counts, delay_s: float) -> None:
-        self._counts = counts
-        self._delay_s = delay_s
-        self._head = b""
-        #: Bytes of the body that have not come yet.
-        self._missing = 0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError(type(transport).__name__)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        if self._missing:
-            self._missing -= len(data)
-        else:
-            self._head += data
-            head, blank, body = self._head.partition(b"\r\n\r\n")
-            if not blank:
-                return
-            self._head = b""
-            if head.startswith(b"GET "):
-                self._transport.write(_answer(self._counts.taken()))
-                return
-            length = _content_length(head)
-            self._counts.body_bytes += length
-            self._missing = length - len(body)
-        if not self._missing:
-            self._counts.requests += 1
-            self._accept()
-
-    def _accept(self) -> None:
-        if self._delay_s:
-            asyncio.get_running_loop().call_later(self._delay_s, self._transport.write, _ACCEPTED)
-        else:
-            self._transport.write(_ACCEPTED)
-
-
-def _content_length(head: bytes) -> int:
-    lowered = head.lower()
-    start = lowered.index(_LENGTH) + len(_LENGTH)
-    return int(lowered[start:].partition(b"\r\n")[0])
+    requests: int
+    body_bytes: int
 
 
 @frozen
@@ -94,6 +66,9 @@ class Served:
     """A server that runs in another process."""
 
     port: int
+    log: Path
+    #: What it is, with its version.
+    name: str = ""
 
     @property
     def url(self) -> str:
@@ -101,37 +76,69 @@ class Served:
 
     def counts(self) -> Counts:
         """What arrived since the last look."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            connection.request("GET", "/counts")
-            return Counts(**json.loads(connection.getresponse().read()))
-        finally:
-            connection.close()
+        return Counts(requests=len(seen := self._seen()), body_bytes=sum(size for _, size in seen))
+
+    def connections(self) -> int:
+        """The connections on which something arrived since the last look."""
+        return len({connection for connection, _ in self._seen()})
+
+    def _seen(self) -> list[tuple[int, int]]:
+        size = -1
+        while (now := self.log.stat().st_size) != size:
+            size = now
+            time.sleep(_QUIET_S)
+        lines = self.log.read_text(encoding="ascii").splitlines()
+        os.truncate(self.log, 0)  # nginx appends
+        return [(int(connection), int(length)) for connection, length in map(str.split, lines) if length != "-"]
+
+
+def lacks() -> str | None:
+    """What a server needs and this machine does not have."""
+    if NGINX is None:
+        return "nginx"
+    return None if ECHO_MODULE.exists() else "nginx's echo module (Debian: libnginx-mod-http-echo)"
 
 
 @contextmanager
-def served(delay_ms: float) -> Iterator[Served]:
-    """Run a server in a process of its own for the length of the block."""
-    command = [sys.executable, "-m", "benchmarks.server", "--delay-ms", str(delay_ms)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            if process.stdout is None:
-                raise RuntimeError("the server has no stdout")
-            yield Served(int(process.stdout.readline()))
-        finally:
-            process.terminate()
+def served(delay_ms: float, answer: str = _ENVELOPE) -> Iterator[Served]:
+    """Run a server in a process of its own for the length of the block, whose answers all have this body.
+
+    Raises:
+        RuntimeError: nginx is not installed, or does not start.
+    """
+    if NGINX is None or lacks() is not None:
+        raise RuntimeError(f"{lacks()} is not installed")
+    with TemporaryDirectory() as folder:
+        port = _free_port()
+        sleep = f"echo_sleep {delay_ms / 1000:.3f};" if delay_ms else ""
+        config = _CONFIG.format(module=ECHO_MODULE, port=port, sleep=sleep, answer=f"echo -n '{answer}';")
+        if os.geteuid() == 0:
+            config = f"user {pwd.getpwuid(0).pw_name};{config}"
+        (Path(folder) / "nginx.conf").write_text(config, encoding="ascii")
+        command = [NGINX, "-p", folder, "-e", "error.log", "-c", "nginx.conf"]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            try:
+                _wait_for(port, process, Path(folder) / "error.log")
+                yield Served(port, Path(folder) / "arrived.log", _version())
+            finally:
+                process.terminate()
 
 
-async def serve(delay_s: float) -> None:
-    """Serve on a free port of loopback, print it, and go on until cancelled."""
-    counts = Counts()
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(counts, delay_s), "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    async with server:
-        await server.serve_forever()
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.server")
-    parser.add_argument("--delay-ms", type=float, default=0.0)
-    asyncio.run(serve(parser.parse_args().delay_ms / 1000))
+def _wait_for(port: int, process: subprocess.Popen[bytes], errors: Path) -> None:
+    ends_at = time.monotonic() + _PATIENCE_S
+    while process.poll() is None and time.monotonic() < ends_at:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.01)
+    raise RuntimeError(f"nginx does not start: {errors.read_text(errors='replace') if errors.exists() else 'no word'}")
+
+
+def _version() -> str:
+    told = subprocess.run([NGINX or "", "-v"], capture_output=True, text=True, check=False).stderr
+    return told.rpartition(":")[2].strip()
