@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+import psutil
 from attrs import define, frozen
 
 _BEAT_S: Final = 0.001
@@ -35,6 +36,12 @@ class Measurement:
     #: What a journal takes on disk, in units of 1,000 bytes, and how long it takes to open; None where none is asked for.
     journal_kb: float | None = None
     open_s: float | None = None
+    #: Resident memory above that at record 200,000, at most while the rest went through; None where it is not looked at.
+    rss_growth_mib: float | None = None
+    #: Connections on which requests came to the server; None where there was none.
+    connections: int | None = None
+    #: How long an import statement takes in a new interpreter, the interpreter's own start taken off; None where there is none.
+    import_ms: float | None = None
 
 
 @define
@@ -70,6 +77,11 @@ async def heartbeat() -> AsyncIterator[Heart]:
 def peak_rss_mib() -> float:
     """The most memory this process ever had resident."""
     return mib_of(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+def rss_mib() -> float:
+    """The memory this process has resident now."""
+    return psutil.Process().memory_info().rss / _MIB
 
 
 def mib_of(maxrss: int) -> float:

@@ -14,8 +14,9 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from benchmarks import server as servers
 from benchmarks.meter import Measurement
 from benchmarks.server import Served, served
 
@@ -52,13 +53,25 @@ class Row:
     raw: str | None = None
     goal: Goal | None = None
     peak_rss_goal_mib: Goal | None = None
+    #: Whether it writes JSON its own way: then only requests are compared.
+    has_own_json: bool = False
 
 
 @contextmanager
-def contenders(records: int, server: Served, *, heartbeat: bool = False) -> Iterator[Run]:
-    """What runs a contender of `contender.py`."""
+def contenders(records: int, server: Served, *, heartbeat: bool = False, files: Sequence[str] = ()) -> Iterator[Run]:
+    """What runs a contender of `contender.py`; the files of so many users are there for the length of the block."""
     given = ["--url", server.url, "--records", str(records), "--width", str(WIDTH), *["--heartbeat"] * heartbeat]
-    yield lambda name: Measurement(**json.loads(_printed("benchmarks.contender", name, *given)))
+    with TemporaryDirectory() as folder:
+        for file in files:
+            _printed("benchmarks.table", f"{folder}/{file}", "--records", str(records))
+        given += ["--folder", folder]
+        yield lambda name: Measurement(**json.loads(_printed("benchmarks.contender", name, *given)))
+
+
+@contextmanager
+def imports(_records: int, _server: Served) -> Iterator[Run]:
+    """What times an import statement of `importing.py`."""
+    yield lambda name: Measurement(**json.loads(_printed("benchmarks.importing", name)))
 
 
 @contextmanager
@@ -135,6 +148,9 @@ class Question:
     delay_ms: float = 0.0
     runner: Callable[[int, Served], AbstractContextManager[Run]] = contenders
     at_most_s: float = float("inf")
+    rounds: int = 5
+    #: Whether it is asked only by name, or with `--all`.
+    is_long: bool = False
     #: How a row compares with the one it names.
     compares: Literal["ratio", "difference"] = "ratio"
     #: A program without which there is no answer.
@@ -142,8 +158,9 @@ class Question:
 
     @property
     def lacks(self) -> str | None:
-        """The program that it needs and that is not installed."""
-        return self.needs if self.needs is not None and shutil.which(self.needs) is None else None
+        """What it needs and is not installed."""
+        needed = self.needs if self.needs is not None and shutil.which(self.needs) is None else None
+        return needed or servers.lacks()
 
 
 @frozen(kw_only=True)
@@ -158,6 +175,12 @@ class Spread:
     def of(values: Sequence[float]) -> "Spread":
         return Spread(median=median(values), low=min(values), high=max(values))
 
+    @staticmethod
+    def over(values: Sequence[float | None]) -> "Spread | None":
+        """The same of what some contenders do not have."""
+        there = [value for value in values if value is not None]
+        return Spread.of(there) if there else None
+
 
 @frozen(kw_only=True)
 class Result:
@@ -169,6 +192,7 @@ class Result:
     records_per_s: Spread
     peak_rss_mib: Spread
     frames: Spread | None
+    connections: Spread | None
 
     @property
     def holds(self) -> bool | None:
@@ -190,29 +214,35 @@ class Answer:
 
 
 _PEAK_RSS_MIB: Final = Goal(at_most=80.0)
-#: Limits: the first stage of the project; those it works towards are 3, 3, 3.5 and 20 ms, 0.95.
 QUESTIONS: Final = (
     Question(
         name="cpu",
         asks="How much CPU does an import take per record, against a raw loop?",
         metric="cpu_us_per_record",
-        records=100_000,
+        records=60_000,
+        runner=partial(contenders, files=("users.csv", "users.jsonl")),
         rows=(
             Row(contender="raw"),
-            Row(contender="typed", raw="raw", goal=Goal(at_most=4.0)),
-            Row(contender="mapping_wire", raw="raw", goal=Goal(at_most=4.0)),
-            Row(contender="mapping_python", raw="raw", goal=Goal(at_most=4.0)),
+            Row(contender="naive", raw="raw", has_own_json=True),
+            Row(contender="typed", raw="raw", goal=Goal(at_most=3.0)),
+            Row(contender="mapping_wire", raw="raw", goal=Goal(at_most=3.0)),
+            Row(contender="mapping_python", raw="raw", goal=Goal(at_most=3.5)),
+            Row(contender="csv", raw="raw"),
+            Row(contender="jsonl", raw="raw"),
             Row(contender="raw_events"),
-            Row(contender="events_typed", raw="raw_events"),
+            Row(contender="events_typed", raw="raw_events", goal=Goal(at_most=3.0)),
+            Row(contender="events_wire", raw="raw_events", goal=Goal(at_most=3.0)),
         ),
     ),
     Question(
         name="generator",
         asks="And when a generator makes the records meanwhile, the making counted in?",
         metric="cpu_us_per_record",
-        records=100_000,
+        records=60_000,
+        rounds=3,
         rows=(
             Row(contender="raw_generator"),
+            Row(contender="mapping_generator", raw="raw_generator"),
             Row(contender="typed_generator", raw="raw_generator"),
             Row(contender="build_mapping", raw="raw_generator"),
             Row(contender="build_typed", raw="raw_generator"),
@@ -220,22 +250,86 @@ QUESTIONS: Final = (
     ),
     Question(
         name="latency",
-        asks="How many records a second reach a server that takes 20 ms, at width 8, against a raw loop?",
+        asks="How many records a second reach a server that takes 20 ms, against a raw loop of width 8?",
         metric="records_per_s",
         records=200_000,
+        rounds=3,
         delay_ms=20.0,
-        rows=(Row(contender="raw"), Row(contender="typed", raw="raw", goal=Goal(at_least=0.95))),
+        rows=(
+            Row(contender="raw"),
+            Row(contender="naive", raw="raw", has_own_json=True),
+            Row(contender="typed", raw="raw", goal=Goal(at_least=0.95)),
+            Row(contender="typed_default", raw="raw"),
+        ),
+    ),
+    Question(
+        name="latency_100",
+        asks="And one that takes 100 ms?",
+        metric="records_per_s",
+        records=100_000,
+        rounds=3,
+        delay_ms=100.0,
+        rows=(
+            Row(contender="raw"),
+            Row(contender="typed", raw="raw", goal=Goal(at_least=0.95)),
+            Row(contender="typed_default", raw="raw"),
+        ),
+    ),
+    Question(
+        name="connections",
+        asks="How many connections does an import of 400 batches at width 8 open?",
+        metric="connections",
+        records=200_000,
+        rounds=1,
+        rows=(Row(contender="raw"), Row(contender="typed", goal=Goal(at_most=float(WIDTH)))),
     ),
     Question(
         name="loop",
         asks="How long does an import keep the event loop from others at worst, in milliseconds?",
         metric="busy_stall_ms",
         records=200_000,
+        rounds=3,
         runner=partial(contenders, heartbeat=True),
-        rows=(Row(contender="raw"), Row(contender="typed", goal=Goal(at_most=20.0))),
+        rows=(Row(contender="raw"), Row(contender="naive"), Row(contender="typed", goal=Goal(at_most=20.0))),
+    ),
+    Question(
+        name="uvloop",
+        asks="How much CPU does an import take per record on uvloop, against the same on asyncio's own loop?",
+        metric="cpu_us_per_record",
+        records=60_000,
+        rounds=3,
+        rows=(
+            Row(contender="raw"),
+            Row(contender="raw_uvloop", raw="raw"),
+            Row(contender="typed"),
+            Row(contender="typed_uvloop", raw="typed"),
+        ),
+    ),
+    Question(
+        name="start",
+        asks="How many milliseconds does the import of asyncimport take, against that of aiohttp alone?",
+        metric="import_ms",
+        records=1,
+        rounds=1,
+        runner=imports,
+        rows=(
+            Row(contender="aiohttp"),
+            Row(contender="asyncimport", raw="aiohttp", goal=Goal(at_most=1.3)),
+            Row(contender="client", raw="aiohttp"),
+            Row(contender="help", raw="aiohttp"),
+        ),
+    ),
+    Question(
+        name="memory",
+        asks="How many MiB more are resident at worst from record 200,000 to 10,000,000 than at record 200,000?",
+        metric="rss_growth_mib",
+        records=10_000_000,
+        rounds=1,
+        rows=(Row(contender="watched", goal=Goal(at_most=4.0), peak_rss_goal_mib=_PEAK_RSS_MIB),),
     ),
     Question(
         name="command",
+        is_long=True,
         asks="How much CPU do the command's live lines cost on a CSV file, against --quiet?",
         metric="cpu_us_per_record",
         records=1_000_000,
@@ -250,7 +344,7 @@ QUESTIONS: Final = (
         name="journal",
         asks="How much CPU does an import with a journal take per record, against the same without?",
         metric="cpu_us_per_record",
-        records=100_000,
+        records=60_000,
         rows=(
             Row(contender="typed"),
             Row(contender="typed_journal", raw="typed", goal=Goal(at_most=1.15)),
@@ -261,6 +355,7 @@ QUESTIONS: Final = (
     ),
     Question(
         name="journal_latency",
+        is_long=True,
         asks="How many records a second reach a server that takes 20 ms with a journal, against the same without?",
         metric="records_per_s",
         records=100_000,
@@ -273,6 +368,7 @@ QUESTIONS: Final = (
     ),
     Question(
         name="journal_size",
+        is_long=True,
         asks="How many kilobytes does a journal of 2,000 batches take, when it is closed and at most while it is open?",
         metric="journal_kb",
         records=20_000,
@@ -281,6 +377,7 @@ QUESTIONS: Final = (
     ),
     Question(
         name="journal_open",
+        is_long=True,
         asks="How many seconds does it take to open a journal of 1,000,000 batches?",
         metric="open_s",
         records=1_000_000,
@@ -289,6 +386,7 @@ QUESTIONS: Final = (
     ),
     Question(
         name="journal_lag",
+        is_long=True,
         asks="How many milliseconds later is the event loop at worst, when each fsync of its journal takes 5 s?",
         metric="stall_ms",
         records=100_000,
@@ -331,11 +429,15 @@ def _round(question: Question, server: Served, run: Run, number: int) -> Iterato
     sent = {}
     turn = number % len(question.rows)
     for row in question.rows[turn:] + question.rows[:turn]:
-        yield row.contender, run(row.contender)
+        measured = run(row.contender)
         sent[row.contender] = server.counts()
+        yield row.contender, evolve(measured, connections=sent[row.contender].connections)
     for row in question.rows:
-        if row.raw is not None and sent[row.contender].requests and sent[row.contender] != sent[row.raw]:
-            raise RuntimeError(f"{row.contender} sent {sent[row.contender]}, {row.raw} {sent[row.raw]}")
+        if row.raw is None or not sent[row.contender].requests:
+            continue
+        ours, theirs = sent[row.contender], sent[row.raw]
+        if ours.requests != theirs.requests or (ours != theirs and not row.has_own_json):
+            raise RuntimeError(f"{row.contender} sent {ours}, {row.raw} {theirs}")
 
 
 def _result(row: Row, question: Question, runs: Sequence[dict[str, Measurement]]) -> Result:
@@ -343,7 +445,6 @@ def _result(row: Row, question: Question, runs: Sequence[dict[str, Measurement]]
         return [getattr(run[contender], name) for run in runs]
 
     values = over_rounds(row.contender, question.metric)
-    frames = [run[row.contender].frames for run in runs]
     compared = None
     if row.raw is not None:
         compare = truediv if question.compares == "ratio" else sub
@@ -354,5 +455,6 @@ def _result(row: Row, question: Question, runs: Sequence[dict[str, Measurement]]
         compared=compared,
         records_per_s=Spread.of(over_rounds(row.contender, "records_per_s")),
         peak_rss_mib=Spread.of(over_rounds(row.contender, "peak_rss_mib")),
-        frames=Spread.of([count for count in frames if count is not None]) if None not in frames else None,
+        frames=Spread.over([run[row.contender].frames for run in runs]),
+        connections=Spread.over([run[row.contender].connections for run in runs]),
     )

@@ -1,6 +1,7 @@
-"""The raw loop: what a good engineer writes when nothing may go wrong. Dicts in, aiohttp and orjson, no second thought.
+"""Two loops without asyncimport. Dicts in, aiohttp out; no checks, no copies, no retry, no report; answers are read and dropped.
 
-No checks, no copies, no retry, no report; the answers are read and dropped. It is the measure of all other contenders.
+The raw loop is what a good engineer writes when nothing may go wrong, the measure of all other contenders; the naive one is what
+is written first: a task for every batch, a semaphore, and aiohttp's own `json=`.
 """
 
 import asyncio
@@ -30,6 +31,18 @@ async def _post_each(
         body = orjson.dumps({"publicParams": public_params, "data": chunk})
         async with session.post(url, data=body) as response:
             await response.read()
+
+
+async def post_all_at_once(source: Iterable[Any], public_params: dict[str, Any], url: str, width: int) -> None:
+    """Post all records in batches, a task for each, `width` requests at a time."""
+    slots = asyncio.Semaphore(width)
+
+    async def post(session: aiohttp.ClientSession, chunk: list[Any]) -> None:
+        async with slots, session.post(url, json={"publicParams": public_params, "data": chunk}) as response:
+            await response.read()
+
+    async with aiohttp.ClientSession(headers={"X-Token": "benchmark"}) as session:
+        await asyncio.gather(*(post(session, chunk) for chunk in _chunks(source)))
 
 
 def _chunks(source: Iterable[Any]) -> Iterator[list[Any]]:

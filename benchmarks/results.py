@@ -14,7 +14,7 @@ from attrs import asdict
 from benchmarks.questions import WIDTH, Answer, Question, Result, Row, Spread
 
 FOLDER: Final = Path(__file__).parent / "results"
-_PACKAGES: Final = ("asyncimport", "aiohttp", "attrs", "orjson", "rich", "typer")
+_PACKAGES: Final = ("asyncimport", "aiohttp", "attrs", "msgspec", "orjson", "rich", "typer", "uvloop")
 _VERDICTS: Final = {True: "pass", False: "FAIL", None: ""}
 
 
@@ -56,6 +56,7 @@ def _row(result: Result, question: Question) -> dict[str, Any]:
         "peak_rss_mib": result.peak_rss_mib,
     }
     spreads |= {} if result.frames is None else {"frames": result.frames}
+    spreads |= {} if result.connections is None else {"connections": result.connections}
     rss_goal = result.row.peak_rss_goal_mib
     return {
         "contender": result.row.contender,

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import attrs
 from attrs import frozen
 
 #: Debian keeps nginx where only root looks, and its module in a package of its own (libnginx-mod-http-echo).
@@ -59,6 +60,8 @@ class Counts:
 
     requests: int
     body_bytes: int
+    #: On which something arrived.
+    connections: int = attrs.field(eq=False)
 
 
 @frozen
@@ -76,20 +79,18 @@ class Served:
 
     def counts(self) -> Counts:
         """What arrived since the last look."""
-        return Counts(requests=len(seen := self._seen()), body_bytes=sum(size for _, size in seen))
-
-    def connections(self) -> int:
-        """The connections on which something arrived since the last look."""
-        return len({connection for connection, _ in self._seen()})
-
-    def _seen(self) -> list[tuple[int, int]]:
         size = -1
         while (now := self.log.stat().st_size) != size:
             size = now
             time.sleep(_QUIET_S)
         lines = self.log.read_text(encoding="ascii").splitlines()
         os.truncate(self.log, 0)  # nginx appends
-        return [(int(connection), int(length)) for connection, length in map(str.split, lines) if length != "-"]
+        seen = [(connection, int(length)) for connection, length in map(str.split, lines) if length != "-"]
+        return Counts(
+            requests=len(seen),
+            body_bytes=sum(length for _, length in seen),
+            connections=len({connection for connection, _ in seen}),
+        )
 
 
 def lacks() -> str | None:

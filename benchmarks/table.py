@@ -1,4 +1,4 @@
-"""The users of `records.py` as a CSV file: `python -m benchmarks.table FILE --records N`.
+"""The users of `records.py` as a file: `python -m benchmarks.table FILE --records N`.
 
 What an import makes of its rows is byte for byte what the contenders send of the same numbers.
 """
@@ -6,6 +6,8 @@ What an import makes of its rows is byte for byte what the contenders send of th
 import argparse
 import csv
 from pathlib import Path
+
+import orjson
 
 from benchmarks import records
 
@@ -21,7 +23,11 @@ def row(n: int) -> dict[str, str]:
 
 
 def write(file: Path, count: int) -> None:
-    """Write a file of so many users; always the same."""
+    """Write a file of so many users, CSV or JSON Lines by its name; always the same."""
+    if file.suffix == ".jsonl":
+        with file.open("wb") as lines:
+            lines.writelines(orjson.dumps(records.user_wire(n), option=orjson.OPT_APPEND_NEWLINE) for n in range(count))
+        return
     with file.open("w", encoding="utf-8", newline="") as opened:
         rows = csv.DictWriter(opened, row(0))
         rows.writeheader()

@@ -11,15 +11,16 @@ import canary
 import pytest
 from attrs import evolve
 
-from asyncimport.sources import read_csv
+from asyncimport.sources import read_csv, read_jsonl
 from benchmarks import questions, readme, records, table
 from benchmarks.__main__ import is_asked
 from benchmarks.meter import Measurement
 from benchmarks.questions import QUESTIONS, Answer, Question, Result, Spread, answer, commands
 from benchmarks.results import show
-from benchmarks.server import Served, served
+from benchmarks.server import Served, lacks, served
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals and wait4")
+needs_server = pytest.mark.skipif(lacks() is not None, reason=f"{lacks()} is missing")
 
 NAMED = {question.name: question for question in QUESTIONS}
 COMMAND = NAMED["command"]
@@ -30,7 +31,9 @@ def answered(*, ratio: float, peak_rss_mib: float) -> Answer:
     def spread(value: float) -> Spread:
         return Spread.of([value])
 
-    result = partial(Result, records_per_s=spread(1.0), peak_rss_mib=spread(peak_rss_mib), frames=spread(1.0))
+    result = partial(
+        Result, records_per_s=spread(1.0), peak_rss_mib=spread(peak_rss_mib), frames=spread(1.0), connections=None
+    )
     quiet, live = COMMAND.rows
     results = (
         result(row=quiet, value=spread(10.0), compared=None),
@@ -41,9 +44,12 @@ def answered(*, ratio: float, peak_rss_mib: float) -> Answer:
 
 def test_rows_of_the_file_are_the_records_of_the_other_contenders(tmp_path: Path) -> None:
     table.write(tmp_path / "users.csv", 25)
-    assert list(read_csv(tmp_path / "users.csv")) == [records.user_wire(n) for n in range(25)]
+    table.write(tmp_path / "users.jsonl", 25)
+    expected = [records.user_wire(n) for n in range(25)]
+    assert list(read_csv(tmp_path / "users.csv")) == list(read_jsonl(tmp_path / "users.jsonl")) == expected
 
 
+@needs_server
 def test_quiet_and_live_send_the_same_and_only_live_draws() -> None:
     quiet, live = answer(SMALL, rounds=1).results
     assert quiet.frames == Spread(median=0, low=0, high=0)
@@ -54,6 +60,7 @@ def test_quiet_and_live_send_the_same_and_only_live_draws() -> None:
     assert quiet.peak_rss_mib.median > 0
 
 
+@needs_server
 def test_the_peak_memory_is_that_of_the_command_and_not_of_who_measures_it() -> None:
     ballast = b"x" * 200 * 2**20
     quiet, live = answer(SMALL, rounds=1).results
@@ -61,7 +68,7 @@ def test_the_peak_memory_is_that_of_the_command_and_not_of_who_measures_it() -> 
 
 
 def test_a_command_that_fails_is_told_with_what_it_wrote() -> None:
-    nowhere = Served(99_999)
+    nowhere = Served(99_999, Path())
     with commands(10, nowhere) as run, canary.raises(RuntimeError, match="quiet ended with 2:(.|\n)*the base URL"):
         run("quiet")
 
@@ -84,6 +91,7 @@ def test_the_table_shows_goals_and_frames(capsys: pytest.CaptureFixture[str]) ->
     assert "<= 1.1, <= 80 MiB  FAIL  1 frames" in live
 
 
+@needs_server
 def test_no_round_is_begun_that_would_end_too_late() -> None:
     def measured(name: str) -> Measurement:
         return Measurement(contender=name, records=1, cpu_us_per_record=1.0, records_per_s=1.0, peak_rss_mib=1.0)
@@ -109,6 +117,7 @@ def test_the_readme_tells_the_range_and_the_larger_peak() -> None:
     assert readme._live_lines(stored) == said
 
 
+@needs_server
 def test_with_and_without_a_journal_the_same_is_sent() -> None:
     asked = answer(evolve(NAMED["journal"], records=1_200), rounds=1)
     compared = {result.row.contender: result.compared for result in asked.results}
@@ -119,11 +128,13 @@ def test_with_and_without_a_journal_the_same_is_sent() -> None:
     ]
 
 
+@needs_server
 def test_a_journal_is_no_larger_when_it_is_closed() -> None:
     closed, still_open = answer(evolve(NAMED["journal_size"], records=300), rounds=1).results
     assert 0 < closed.value.median <= still_open.value.median
 
 
+@needs_server
 def test_a_journal_that_is_opened_has_the_batches_it_was_made_of() -> None:
     (known,) = answer(evolve(NAMED["journal_open"], records=300), rounds=2).results
     assert 0 < known.value.low <= known.value.high
@@ -153,7 +164,34 @@ def test_a_name_stands_for_the_questions_named_after_it() -> None:
 
 def test_what_is_not_installed_is_named() -> None:
     assert evolve(COMMAND, needs="no-such-program").lacks == "no-such-program"
-    assert COMMAND.lacks is None
+    assert COMMAND.lacks == lacks()
+
+
+@needs_server
+@pytest.mark.parametrize("name", ["cpu", "generator", "latency", "connections", "loop", "uvloop"])
+def test_all_contenders_of_a_question_send_the_same(name: str) -> None:
+    asked = answer(evolve(NAMED[name], records=3_000), rounds=1)
+    assert all(result.value.median > 0 for result in asked.results)
+    assert all(result.connections is not None for result in asked.results)
+
+
+@needs_server
+def test_connections_are_counted_by_the_server() -> None:
+    raw, typed = answer(evolve(NAMED["connections"], records=12_000), rounds=1).results
+    assert raw.value.median == typed.value.median == questions.WIDTH
+
+
+@needs_server
+def test_memory_is_looked_at_from_record_200_000_on() -> None:
+    (watched,) = answer(evolve(NAMED["memory"], records=310_000), rounds=1).results
+    assert watched.value.median >= 0
+
+
+@needs_server
+def test_an_import_takes_longer_than_none() -> None:
+    aiohttp, *ours = answer(NAMED["start"], rounds=1).results
+    assert aiohttp.value.median > 10
+    assert [result.compared is not None for result in ours] == [True, True, True]
 
 
 def test_the_readme_tells_of_the_dearer_journal() -> None:
