@@ -6,11 +6,12 @@ READY  := $(VENV)/.ready
 INSTALL := install --quiet --disable-pip-version-check
 AUDIT  := .venv-audit
 LOCKER := .venv-lock
+PEERS  := .venv-peers
 # For every Python from 3.11 on and every machine: one file holds the hashes of all wheels of a version.
 COMPILE := $(LOCKER)/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate $(LOCK_ARGS)
 VERSIONS := 3.11 3.12 3.13 3.14
 
-.PHONY: demo test test-all coverage soak fuzz mutations lint audit format bench lock clean
+.PHONY: demo test test-all coverage soak fuzz mutations lint audit format bench bench-peers lock clean
 
 # What is installed has the hash that is written down, what builds the package too: nothing is built with anything else.
 $(READY): pyproject.toml requirements/dev.lock
@@ -81,6 +82,15 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+# Minutes: what a user could pick instead, in a venv of its own, against asyncimport.
+bench-peers: $(PEERS)/.ready
+	$(PEERS)/bin/python -m benchmarks.peers $(BENCH_ARGS)
+
+$(PEERS)/.ready: requirements/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip $(INSTALL) --no-deps -r requirements/peers.txt
+	@touch $@
 
 clean:
 	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist .coverage

@@ -63,15 +63,15 @@ def contenders(records: int, server: Served, *, heartbeat: bool = False, files: 
     given = ["--url", server.url, "--records", str(records), "--width", str(WIDTH), *["--heartbeat"] * heartbeat]
     with TemporaryDirectory() as folder:
         for file in files:
-            _printed("benchmarks.table", f"{folder}/{file}", "--records", str(records))
+            printed("benchmarks.table", f"{folder}/{file}", "--records", str(records))
         given += ["--folder", folder]
-        yield lambda name: Measurement(**json.loads(_printed("benchmarks.contender", name, *given)))
+        yield lambda name: Measurement(**json.loads(printed("benchmarks.contender", name, *given)))
 
 
 @contextmanager
 def imports(_records: int, _server: Served) -> Iterator[Run]:
     """What times an import statement of `importing.py`."""
-    yield lambda name: Measurement(**json.loads(_printed("benchmarks.importing", name)))
+    yield lambda name: Measurement(**json.loads(printed("benchmarks.importing", name)))
 
 
 @contextmanager
@@ -79,9 +79,9 @@ def commands(records: int, server: Served) -> Iterator[Run]:
     """What runs a command of `command.py`, on a file that is there for the length of the block."""
     with TemporaryDirectory() as folder:
         file = f"{folder}/users.csv"
-        _printed("benchmarks.table", file, "--records", str(records))
+        printed("benchmarks.table", file, "--records", str(records))
         given = ["--url", server.url, "--file", file, "--records", str(records)]
-        yield lambda name: Measurement(**json.loads(_printed("benchmarks.command", name, *given)))
+        yield lambda name: Measurement(**json.loads(printed("benchmarks.command", name, *given)))
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def on_slow_disk(records: int, server: Served) -> Iterator[Run]:
         within = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "signal=none", "-o", f"{calls}", *_SLOW_SYNC]
 
         def run(name: str) -> Measurement:
-            measured = Measurement(**json.loads(_printed("benchmarks.contender", name, *given, within=within)))
+            measured = Measurement(**json.loads(printed("benchmarks.contender", name, *given, within=within)))
             if ("DELAYED" in calls.read_text(encoding="utf-8")) != ("disk" in name):
                 raise RuntimeError(
                     f"{name} waited for no disk, or for one it should not know: the comparison says nothing"
@@ -107,7 +107,7 @@ def on_slow_disk(records: int, server: Served) -> Iterator[Run]:
 def journals(records: int, server: Served) -> Iterator[Run]:
     """What runs an import of `journal.py` and looks at the size of its journal."""
     given = ["--url", server.url, "--records", str(records), "--width", str(WIDTH)]
-    yield lambda name: Measurement(**json.loads(_printed("benchmarks.journal", name, *given)))
+    yield lambda name: Measurement(**json.loads(printed("benchmarks.journal", name, *given)))
 
 
 @contextmanager
@@ -115,11 +115,11 @@ def known_journals(batches: int, _server: Served) -> Iterator[Run]:
     """What opens a journal of so many batches, which is there for the length of the block."""
     with TemporaryDirectory() as folder:
         given = ["--file", f"{folder}/journal", "--batches", str(batches)]
-        _printed("benchmarks.journal", "made", *given)
-        yield lambda name: Measurement(**json.loads(_printed("benchmarks.journal", name, *given)))
+        printed("benchmarks.journal", "made", *given)
+        yield lambda name: Measurement(**json.loads(printed("benchmarks.journal", name, *given)))
 
 
-def _printed(module: str, *arguments: str, within: Sequence[str] = ()) -> str:
+def printed(module: str, *arguments: str, within: Sequence[str] = ()) -> str:
     """What a module prints that runs in a fresh process, inside another command or by itself.
 
     Raises:

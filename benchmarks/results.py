@@ -5,6 +5,7 @@ import os
 import platform
 import sqlite3
 import sys
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -32,16 +33,20 @@ def store(answer: Answer) -> None:
         "environment": environment(),
         "rows": [_row(result, question) for result in answer.results],
     }
+    write(question.name, stored)
+
+
+def write(name: str, stored: dict[str, Any]) -> None:
     FOLDER.mkdir(exist_ok=True)
     text = json.dumps(stored, indent=2, ensure_ascii=False)
-    (FOLDER / f"{question.name}.json").write_text(f"{text}\n", encoding="utf-8")
+    (FOLDER / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
 
 
-def environment() -> dict[str, Any]:
+def environment(packages: Iterable[str] = _PACKAGES) -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
-        **{package: version(package) for package in _PACKAGES},
+        **{package: version(package) for package in packages},
         "system": sys.platform,
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
@@ -60,16 +65,16 @@ def _row(result: Result, question: Question) -> dict[str, Any]:
     rss_goal = result.row.peak_rss_goal_mib
     return {
         "contender": result.row.contender,
-        **{name: _rounded(spread) for name, spread in spreads.items()},
+        **{name: rounded(spread) for name, spread in spreads.items()},
         "compared_with": result.row.raw,
-        question.compares: None if result.compared is None else _rounded(result.compared),
+        question.compares: None if result.compared is None else rounded(result.compared),
         "goal": None if goal is None else str(goal),
         "peak_rss_goal_mib": None if rss_goal is None else str(rss_goal),
         "holds": result.holds,
     }
 
 
-def _rounded(spread: Spread) -> dict[str, float]:
+def rounded(spread: Spread) -> dict[str, float]:
     """Four digits: more would be noise in every comparison of two commits."""
     return {name: float(f"{value:.4g}") for name, value in asdict(spread).items()}
 
@@ -80,11 +85,11 @@ def show(answer: Answer) -> None:
     print(f"\n{question.name}: {question.asks} ({answer.rounds} rounds)")
     print(f"  {'contender':<16}{question.metric:>32}{question.compares:>24}{'records/s':>12}{'MiB':>7}{'goals':>18}")
     for result in answer.results:
-        compared = "" if result.compared is None else _shown(result.compared)
+        compared = "" if result.compared is None else shown(result.compared)
         goals = _goals(result.row)
         frames = "" if result.frames is None else f"  {result.frames.median:.0f} frames"
         print(
-            f"  {result.row.contender:<16}{_shown(result.value):>32}{compared:>24}"
+            f"  {result.row.contender:<16}{shown(result.value):>32}{compared:>24}"
             f"{result.records_per_s.median:>12,.0f}{result.peak_rss_mib.median:>7.0f}{goals:>18}  {_VERDICTS[result.holds]}{frames}"
         )
 
@@ -94,6 +99,6 @@ def _goals(row: Row) -> str:
     return ", ".join(filter(None, ["" if row.goal is None else str(row.goal), rss]))
 
 
-def _shown(spread: Spread) -> str:
+def shown(spread: Spread) -> str:
     digits = 0 if spread.median >= 1_000 else 2  # noqa: PLR2004 -- from here on the fraction says nothing
     return f"{spread.median:,.{digits}f} ({spread.low:,.{digits}f}-{spread.high:,.{digits}f})"

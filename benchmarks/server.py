@@ -23,7 +23,7 @@ from attrs import frozen
 NGINX: Final = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
 ECHO_MODULE: Final = Path("/usr/lib/nginx/modules/ngx_http_echo_module.so")
 
-_ENVELOPE: Final = '{"code":"200","errorCode":"SUCCESS","msg":"ok","data":15314513451345123}'
+ENVELOPE: Final = '{"code":"200","errorCode":"SUCCESS","msg":"ok","data":15314513451345123}'
 _CONFIG: Final = """
 load_module {module};
 daemon off;
@@ -43,12 +43,15 @@ http {{
         location / {{
             default_type application/json;
             echo_read_request_body;
+            {header}
             {sleep}
             {answer}
         }}
     }}
 }}
 """
+#: A parameter in nginx's file is shorter than 4 KiB.
+_PIECE: Final = 3_000
 _PATIENCE_S: Final = 10.0
 #: A request is in the log when its answer has left; this long without another, all are.
 _QUIET_S: Final = 0.05
@@ -101,8 +104,8 @@ def lacks() -> str | None:
 
 
 @contextmanager
-def served(delay_ms: float, answer: str = _ENVELOPE) -> Iterator[Served]:
-    """Run a server in a process of its own for the length of the block, whose answers all have this body.
+def served(delay_ms: float, answer: str = ENVELOPE, header: str = "") -> Iterator[Served]:
+    """Run a server in a process of its own for the length of the block, whose answers all have this body, and this header (name and value) if any.
 
     Raises:
         RuntimeError: nginx is not installed, or does not start.
@@ -112,7 +115,14 @@ def served(delay_ms: float, answer: str = _ENVELOPE) -> Iterator[Served]:
     with TemporaryDirectory() as folder:
         port = _free_port()
         sleep = f"echo_sleep {delay_ms / 1000:.3f};" if delay_ms else ""
-        config = _CONFIG.format(module=ECHO_MODULE, port=port, sleep=sleep, answer=f"echo -n '{answer}';")
+        pieces = (answer[start : start + _PIECE] for start in range(0, len(answer), _PIECE))
+        config = _CONFIG.format(
+            module=ECHO_MODULE,
+            port=port,
+            header=f"add_header {header};" if header else "",
+            sleep=sleep,
+            answer=" ".join(f"echo -n '{piece}';" for piece in pieces),
+        )
         if os.geteuid() == 0:
             config = f"user {pwd.getpwuid(0).pw_name};{config}"
         (Path(folder) / "nginx.conf").write_text(config, encoding="ascii")

@@ -64,10 +64,10 @@ def test_the_lock_holds_all_that_the_package_and_its_tests_need() -> None:
 @pytest.mark.breakage("Makefile: install the development packages without --require-hashes")
 def test_make_installs_by_hashes_alone() -> None:
     installs = re.findall(r"pip \$\(INSTALL\)(.*)", MAKEFILE)
-    assert len(installs) == 5
+    assert len(installs) == 6
     free = [one.strip() for one in installs if "--require-hashes" not in one]
-    # The package itself with nothing else, and the program that writes the locks.
-    assert free == ["--no-deps --no-build-isolation -e .", "uv"]
+    # The package itself with nothing else, the program that writes the locks, and the peers, which nothing of ours needs.
+    assert free == ["--no-deps --no-build-isolation -e .", "uv", "--no-deps -r requirements/peers.txt"]
 
 
 def audited(folder: Path, program: str) -> tuple[int, str]:
