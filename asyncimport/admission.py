@@ -19,7 +19,7 @@ from asyncimport.quick import Quick
 from asyncimport.rejects import made_uuid, not_kept
 from asyncimport.resources import Resource
 from asyncimport.shape import Shape, copy_record, shape_of
-from asyncimport.structs import Wire, plain
+from asyncimport.structs import RecordStruct, Wire, plain
 from asyncimport.unreadable import Unreadable
 
 
@@ -66,7 +66,7 @@ class Admission:
 
     def admit(self, record: Any, position: int, origin: Origin | None = None) -> Wire | Rejected:
         """The wire copy of one record, or its rejection with every problem and where in its file it is wrong."""
-        wire: Wire | None = self._quick.of_alike(record)
+        wire: Wire | None = record if isinstance(record, RecordStruct) else self._quick.of_alike(record)
         if wire is None:
             wire = self._quick.of_other(record)
         if wire is None:
@@ -77,6 +77,11 @@ class Admission:
         if self._is_stamped:
             self._stamp(wire, position)
         return wire
+
+    def of_line(self, line: bytes) -> RecordStruct | None:
+        """The wire copy of a record that is a JSON object, yet to be admitted; None where it takes a longer look."""
+        made: RecordStruct | None = self._quick.of_line(line)
+        return made
 
     def admit_all(self, records: Sequence[Any], first: int) -> list[Wire | Rejected]:
         """The same for records that nobody changes meanwhile, the first of them at position `first`: a pass in C."""

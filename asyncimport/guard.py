@@ -32,11 +32,13 @@ _PLAIN: Final = frozenset({str, int, float, bool})
 
 
 class Form(Enum):
-    """How a record is written: as a mapping by either names, or as an object whose parts are objects or mappings."""
+    """How a record is written: as a mapping by either names, as an object whose parts are objects or mappings, or as text."""
 
     WIRE = "wire"
     PYTHON = "name"
     TYPED = "attribute"
+    #: As a line of JSON, of which nothing is left to look at but the struct itself.
+    LINE = "line"
 
 
 def guard_of(shape: Shape, config: object, form: Form) -> Guard:
@@ -142,6 +144,8 @@ class _Source:
 
     def value_of(self, spec: Field, record: str) -> str:
         """The expression that reads a field of a record."""
+        if self.form is Form.LINE:
+            return f"{record}.{spec.name}"
         if self.form is Form.TYPED:
             return f"({record}.get({spec.wire!r}) if type({record}) is dict else {record}.{spec.name})"
         return f"{record}.get({getattr(spec, self.form.value)!r})"
@@ -163,6 +167,8 @@ def _emit_object(source: _Source, shape: Shape, *, level: int, depth: int) -> No
         match spec.kind:
             case Text() | Flag() | Int64():
                 pass  # structs check all of it
+            case Millis() if source.form is Form.LINE:
+                source.line(depth, f"if type({value}) not in INTS: return False")
             case Millis():
                 source.line(depth, f"if not moment({wire}, {spec.name!r}, {value}): return False")
             case JsonObject():

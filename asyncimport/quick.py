@@ -7,12 +7,13 @@ nothing here explains, and nothing may be taken that the reference refuses, lone
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from attrs import define, field, frozen
-from msgspec import convert
+from msgspec import DecodeError, convert
+from msgspec.json import Decoder
 
-from asyncimport.guard import Form, guard_of, guard_of_many
+from asyncimport.guard import Form, Guard, guard_of, guard_of_many
 from asyncimport.shape import Shape
 from asyncimport.structs import Names, RecordStruct, struct_of
 
@@ -76,6 +77,10 @@ def _converter(
     return {Form.WIRE: convert_mapping, Form.PYTHON: convert_renamed, Form.TYPED: convert_objects}[form]
 
 
+#: Lines in a row that no struct could be made of, before a source's lines are no longer tried.
+_MISSES: Final = 16
+
+
 @define
 class Quick:
     """Records of one source: mostly they are written alike, so the form of the last one is tried first."""
@@ -87,11 +92,28 @@ class Quick:
     of_all: Callable[[Sequence[Any]], list[Any] | None] = field(init=False)
     #: The struct of a record that is written like the last one, or None in doubt.
     of_alike: Callable[[Any], Any] = field(init=False)
+    _decode: Callable[[bytes], Any] = field(init=False)
+    _guard: Guard = field(init=False)
+    _misses: int = 0
 
     def __attrs_post_init__(self) -> None:
         """Begin with any form."""
-        self._readings = [reading(self._shape, self._config, form) for form in Form]
+        self._readings = [reading(self._shape, self._config, form) for form in (Form.WIRE, Form.PYTHON, Form.TYPED)]
         self._expect(self._readings[0])
+        self._decode = Decoder(struct_of(self._shape.record, Names.WIRE)).decode
+        self._guard = guard_of(self._shape, self._config, Form.LINE)
+
+    def of_line(self, line: bytes) -> Any:
+        """The struct of a record that is a JSON object with wire names, or None in doubt; in one step from text to struct."""
+        if self._misses == _MISSES:
+            return None
+        try:
+            made = self._decode(line)
+        except (DecodeError, UnicodeDecodeError, RecursionError):
+            self._misses += 1
+            return None
+        self._misses = 0
+        return made if self._guard(made, made) else None
 
     def _expect(self, reading: Reading) -> None:
         self.of_all, self.of_alike = reading.of_all, reading.of

@@ -29,6 +29,9 @@ class Admits(Protocol):
     def admit_all(self, records: Sequence[Any], first: int) -> list[Wire | Rejected]:
         """Admit records that nobody changes meanwhile."""
 
+    def of_line(self, line: bytes) -> Wire | None:
+        """The wire copy of a record that is a line of JSON, yet to be admitted; None in doubt."""
+
 
 #: Records handed over at once. 500 are admitted in about a millisecond, so other callbacks wait no longer.
 HOP: Final = 500

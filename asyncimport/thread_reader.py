@@ -13,6 +13,7 @@ from asyncimport.clock import Clock
 from asyncimport.mark import Mark, Markable
 from asyncimport.reader import Admits, Reader, close_iterator
 from asyncimport.sources.interruptible import Interruptible
+from asyncimport.sources.line_decoding import LineDecoding
 
 #: How long the loop lets a thread fill a hop before it takes what there is: one hop a record would cost ten times as much.
 _PATIENCE_S: Final = 0.01
@@ -70,6 +71,8 @@ class ThreadReader(Reader):
         """The thread: pull to the end, a stop or an exception, and close the iterator here, where it was pulled."""
         try:
             self._iterator = iter(self._source)
+            if isinstance(self._iterator, LineDecoding):
+                self._iterator.decode = self._admission.of_line
             if self._is_stopping:
                 self._interrupt()
             self.is_exhausted = self._pull(self._iterator) and not self._is_interrupted

@@ -21,7 +21,7 @@ STATEMENTS: Final = {
     "client": "from asyncimport import ImportClient, UserImportConfig, UserProfile",
     "help": "import sys; sys.argv = ['asyncimport', '--help']; from asyncimport.cli import main\ntry: main()\nexcept SystemExit: pass",
 }
-_RUNS: Final = 5
+_RUNS: Final = 3
 
 
 def import_s(statement: str) -> float:

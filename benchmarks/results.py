@@ -5,6 +5,7 @@ import os
 import platform
 import sqlite3
 import sys
+import sysconfig
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -50,6 +51,8 @@ def environment(packages: Iterable[str] = _PACKAGES) -> dict[str, Any]:
         "system": sys.platform,
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
+        #: Whether the interpreter was built by its own profile: one that was not takes about twice the CPU for Python code.
+        "optimized_python": "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or ""),
     }
 
 

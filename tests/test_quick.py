@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import enum
+import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from typing import Any
 import attrs
 import canary
 import cattrs
+import orjson
 import pytest
 from cattrs.gen import make_dict_unstructure_fn, override
 from hypothesis import given, settings
@@ -204,6 +206,71 @@ def test_records_that_are_written_like_the_last_one_are_taken_together(record: A
     assert plain(code.of_all([record] * 3)) == [referred(record, PLAIN, UserProfile)[0]] * 3
     assert code.of_all([record, {"nick": "x"}, record]) is None
     assert code.of_all([record, None]) is None
+
+
+def as_line(kind: type[Any], config: object, line: bytes) -> Any:
+    """What is made of a line in one step, as a mapping."""
+    made = Quick(shape_of(kind), config).of_line(line)
+    return None if made is None else plain(made)
+
+
+@pytest.mark.parametrize(("kind", "config"), CONFIGS, ids=IDS)
+@given(data=st.data())
+@settings(max_examples=100)
+def test_a_line_of_json_is_taken_as_the_object_in_it_would_be_or_not_at_all(
+    kind: type[Any], config: object, data: st.DataObject
+) -> None:
+    record = data.draw(given_records(kind, any_value) | any_json)
+    text = json.dumps(record, default=str, skipkeys=True, ensure_ascii=data.draw(st.booleans()))
+    made = as_line(kind, config, text.encode(errors="surrogatepass"))
+    if made is not None:
+        expected, problems = referred(orjson.loads(text), config, kind)
+        assert problems == []
+        assert repr(made) == repr(expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        (
+            Event,
+            b'{"identities":[{"identityValue":"1","identityType":"x"}],"eventKey":"c","time":"2026-01-01T00:00:00Z"}',
+        ),
+        (Event, b'{"identities":[{"identityValue":"1","identityType":"x"}],"eventKey":"c","time":1605490615673.0}'),
+        (Event, b'{"identities":[{"identityValue":"1","identityType":"x","mpid":"w"}],"eventKey":"c"}'),
+        (
+            Event,
+            b'{"identities":[{"identityValue":"1","identityType":"x"}],"eventKey":"c","eventargs":{"a":9223372036854775808}}',
+        ),
+        (UserProfile, b'{"real_name":"x"}'),
+        (UserProfile, b'{"phone":"\xff"}'),
+        (UserProfile, b'{"phone":"\\ud800"}'),
+        (UserProfile, b'\xef\xbb\xbf{"phone":"1"}'),
+        (UserProfile, b"[" * 100_000),
+        (UserProfile, b"\n"),
+        (UserProfile, b""),
+    ],
+)
+def test_a_line_in_doubt_is_left_to_be_read_as_any_other(kind: type[Any], line: bytes) -> None:
+    assert as_line(kind, PLAIN, line) is None
+
+
+def test_good_lines_are_taken_in_one_step() -> None:
+    full = {"phone": "1", "realName": None, "customFields": [{"configId": 1, "values": ["a"]}]}
+    without = {key: item for key, item in full.items() if item is not None}
+    assert as_line(UserProfile, PLAIN, orjson.dumps(full)) == without
+    deep = event(eventargs={"a": [1, {"b": None}], "c": 1.5}, time=1_605_490_615_673)
+    assert as_line(Event, None, orjson.dumps(deep)) == deep | {"eventargs": {"a": [1, {}], "c": 1.5}}
+
+
+def test_lines_that_are_never_taken_are_soon_no_longer_tried() -> None:
+    code = Quick(shape_of(UserProfile), PLAIN)
+    for _ in range(15):
+        assert code.of_line(b'{"real_name":"x"}') is None
+    assert code.of_line(b'{"phone":"1"}') is not None
+    for _ in range(16):
+        assert code.of_line(b'{"real_name":"x"}') is None
+    assert code.of_line(b'{"phone":"1"}') is None
 
 
 class Odd:

@@ -31,6 +31,9 @@ class Copies:
         line = None if origin is None else origin.line_num
         return {"record": dict(record) if isinstance(record, dict) else record, "position": position, "line": line}
 
+    def of_line(self, line: bytes) -> None:
+        return None
+
     def admit_all(self, records: Sequence[Any], first: int) -> list[Any]:
         return [self.admit(record, position) for position, record in enumerate(records, first)]
 

@@ -21,6 +21,7 @@ from asyncimport.sources.file_source import FileSource
 from asyncimport.sources.input import Input, path_of
 from asyncimport.sources.interruptible import Interruptible
 from asyncimport.sources.json_keys import Keys, keys_of
+from asyncimport.sources.line_decoding import LineDecoding
 from asyncimport.sources.lines import LONG_LINE, not_decodable, with_text
 from asyncimport.sources.mapping import ColumnMapping, reading_of
 from asyncimport.sources.origin import Origin, origin_of
@@ -58,7 +59,7 @@ class JsonlFile(FileSource):
         return lines
 
     def _lines(self, file: Input) -> JsonLines:
-        return JsonLines(file) if self.keys is None else MappedJsonLines(file, self.keys)
+        return PlainJsonLines(file) if self.keys is None else MappedJsonLines(file, self.keys)
 
 
 class JsonLines(Interruptible):
@@ -94,7 +95,7 @@ class JsonLines(Interruptible):
             for line in self._lines:
                 self.line_num += 1
                 try:
-                    record = orjson.loads(line)
+                    record = self._read(line)
                 except orjson.JSONDecodeError as error:
                     if self.line_num == 1 and line.startswith(BOM_UTF8):
                         return self._first(line.removeprefix(BOM_UTF8) or b"\n")
@@ -110,6 +111,10 @@ class JsonLines(Interruptible):
             failure = StopIteration()
         self.close()
         raise failure
+
+    def _read(self, line: bytes) -> Any:
+        """What a line is in JSON."""
+        return orjson.loads(line)
 
     def _first(self, line: bytes) -> Any:
         """Read the first line once more, without its BOM: looking for one in each line would cost something."""
@@ -139,6 +144,24 @@ class JsonLines(Interruptible):
         """Close the file; the iteration is then at its end."""
         self._lines = iter(())
         self._input.close()
+
+
+def _undecoded(_line: bytes) -> None:
+    """Nobody else reads the lines."""
+
+
+class PlainJsonLines(JsonLines, LineDecoding):
+    """One reading of a JSON Lines file whose objects are records as they stand."""
+
+    __slots__ = ("decode",)
+
+    def __init__(self, file: Input) -> None:
+        super().__init__(file)
+        self.decode = _undecoded
+
+    def _read(self, line: bytes) -> Any:
+        made = self.decode(line)
+        return super()._read(line) if made is None else made
 
 
 class MappedJsonLines(JsonLines):
