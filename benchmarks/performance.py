@@ -1,11 +1,11 @@
-"""The table of `docs/performance.md`, made from `results/simulated.json`: `python -m benchmarks.performance` writes it."""
+"""The tables of `docs/performance.md`, made from `results/*.json`: `python -m benchmarks.performance` writes it."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import pages
+from benchmarks import costs, pages
 from benchmarks.simulated import CLIENTS, RESULTS, Load, missed, named
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "performance.md"
@@ -58,8 +58,8 @@ def _given(load: Load) -> Iterator[str]:
 
 
 def filled(text: str) -> str:
-    """The page with the table between its marks."""
-    return pages.filled(text, "simulated", table())
+    """The page with the tables between their marks."""
+    return pages.filled(pages.filled(text, "simulated", table()), "costs", costs.tables())
 
 
 if __name__ == "__main__":

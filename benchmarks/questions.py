@@ -239,7 +239,7 @@ QUESTIONS: Final = (
         asks="And when a generator makes the records meanwhile, the making counted in?",
         metric="cpu_us_per_record",
         records=40_000,
-        rounds=3,
+        rounds=2,
         rows=(
             Row(contender="raw_generator"),
             Row(contender="mapping_generator", raw="raw_generator"),
@@ -297,7 +297,7 @@ QUESTIONS: Final = (
         asks="How much CPU does an import take per record on uvloop, against the same on asyncio's own loop?",
         metric="cpu_us_per_record",
         records=40_000,
-        rounds=3,
+        rounds=2,
         rows=(
             Row(contender="raw"),
             Row(contender="raw_uvloop", raw="raw"),

@@ -275,6 +275,15 @@ def test_g21_each_of_many_is_stamped_with_its_own_position(args: Any) -> None:
     assert [(wire["uuid"][-1], wire["time"]) for wire in wires] == [(digit, NOW_MS) for digit in "567"]
 
 
+@pytest.mark.breakage("admission: leave what was made of a line unstamped")
+def test_g21_what_is_made_of_a_line_is_stamped_when_it_is_admitted() -> None:
+    admit = of_events()
+    made = admit.of_line(orjson.dumps(event()))
+    assert plain(made) == event()
+    assert plain(admit.admit(made, 11)) == event(uuid=f"{RUN_ID}000000000000000b", time=NOW_MS) | event()
+    assert admit.of_line(b"{}") is None
+
+
 def test_users_are_not_stamped() -> None:
     assert plain(admission().admit_all([{"phone": "1"}] * 2, 0)) == [{"phone": "1"}] * 2
     assert plain(admission().admit({"phone": "1"}, 0)) == {"phone": "1"}

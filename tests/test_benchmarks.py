@@ -12,7 +12,7 @@ import pytest
 from attrs import evolve
 
 from asyncimport.sources import read_csv, read_jsonl
-from benchmarks import questions, readme, records, table
+from benchmarks import costs, questions, readme, records, table
 from benchmarks.__main__ import is_asked
 from benchmarks.meter import Measurement
 from benchmarks.questions import QUESTIONS, Answer, Question, Result, Spread, answer, commands
@@ -204,13 +204,16 @@ def test_the_readme_tells_of_the_dearer_journal() -> None:
                 {"contender": "events_journal", "ratio": spread(1.12)},
             ]
         },
-        "_latency": {"rows": [{"contender": "events_journal", "ratio": spread(0.99)}]},
-        "_lag": {"rows": [{"contender": "events_slow_disk", "difference": {"median": 1.6, "low": -1.0, "high": 4.2}}]},
         "_size": {"rows": [{"contender": "closed", "journal_kb": spread(147.0)}]},
-        "_open": {"records": 1_000_000, "rows": [{"open_s": spread(0.27)}]},
     }
-    assert readme._journal_lines(journal) == (
-        "A journal costs 12 % CPU (7 to 17) and keeps 0.99 x the records/s at 20 ms (0.94-1.04); 2,000 batches take "
-        "147 kB, 1,000,000 open in 0.3 s, and a disk that takes 5 s for each fsync holds the event loop up by 2 ms (-1 to 4); "
-        "all ranges are those of the rounds."
-    )
+    said = "A journal costs 12 % CPU (7 to 17); 2,000 batches take 147 kB."
+    assert readme._journal_lines(journal) == said
+
+
+def test_a_cost_that_misses_its_goal_is_bold() -> None:
+    spread = {"median": 3.4, "low": 2.0, "high": 4.0}
+    row: dict[str, Any] = {"contender": "typed", "cpu_us_per_record": spread, "ratio": spread, "compared_with": "raw"}
+    row |= {"peak_rss_mib": spread, "goal": "<= 3", "peak_rss_goal_mib": None, "holds": False}
+    stored = {"asks": "How?", "metric": "cpu_us_per_record", "records": 1_000, "rounds": 3, "rows": [row]}
+    *_, line, _ = costs._table(stored)
+    assert line == "| `typed` | 3.4 (2 to 4) | 3.4 (2 to 4) | `raw` | 3 | **<= 3, missed** |"

@@ -68,6 +68,14 @@ def test_what_a_free_part_holds_deeper_is_copied_without_absent_keys() -> None:
     assert made.eventargs["a"] is not args["a"]
 
 
+@pytest.mark.parametrize(
+    ("time", "is_good"), [("2026-01-01T00:00:00Z", False), (1_767_225_600_000, True), (None, True)], ids=str
+)
+def test_a_moment_in_a_line_of_json_is_a_number(time: Any, is_good: bool) -> None:
+    made = convert(event(time=time, eventargs={"a": [None]}), struct_of(Event, Names.WIRE))
+    assert guard_of(shape_of(Event), None, Form.LINE)(made, made) == is_good
+
+
 @pytest.mark.parametrize("form", [Form.WIRE, Form.TYPED], ids=["mappings", "objects"])
 def test_a_set_is_no_list(form: Form) -> None:
     record: Any = {"customFields": [{"values": {"a"}}]}

@@ -230,9 +230,11 @@ async def test_a_connection_that_nginx_ends_after_three_requests_costs_no_retry(
 
 
 @pytest.mark.breakage("connections: one for each request")
-async def test_four_workers_keep_to_four_connections(tmp_path: Path) -> None:
-    async with behind(tmp_path) as (platform, door):
-        run = await Run().go(door.url, people(COUNT))
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
+async def test_four_workers_keep_to_four_connections(tmp_path: Path, is_tls: bool) -> None:
+    options = authority(tmp_path)[0] if is_tls else HttpOptions()
+    async with behind(tmp_path, **(tls() if is_tls else {})) as (platform, door):
+        run = await Run().go(door.url, people(COUNT), http=options)
     delivered(run, COUNT, platform)
     agrees(run, door)
     connections: dict[tuple[int, int], list[int]] = {}
