@@ -19,7 +19,7 @@ from asyncimport.quick import Quick
 from asyncimport.rejects import made_uuid, not_kept
 from asyncimport.resources import Resource
 from asyncimport.shape import Shape, copy_record, shape_of
-from asyncimport.structs import RecordStruct, Wire, plain
+from asyncimport.structs import Names, RecordStruct, Wire, plain, struct_of
 from asyncimport.unreadable import Unreadable
 
 
@@ -57,16 +57,18 @@ class Admission:
     _shape: Shape = field(init=False)
     _is_stamped: bool = field(init=False)
     _quick: Quick = field(init=False)
+    _struct: type[RecordStruct] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Look up the structs of this resource."""
         self._shape = shape_of(self.resource.record)
         self._is_stamped = self.resource.is_stamped
         self._quick = Quick(self._shape, self.config)
+        self._struct = struct_of(self._shape.record, Names.WIRE)
 
     def admit(self, record: Any, position: int, origin: Origin | None = None) -> Wire | Rejected:
         """The wire copy of one record, or its rejection with every problem and where in its file it is wrong."""
-        wire: Wire | None = record if isinstance(record, RecordStruct) else self._quick.of_alike(record)
+        wire: Wire | None = record if type(record) is self._struct else self._quick.of_alike(record)
         if wire is None:
             wire = self._quick.of_other(record)
         if wire is None:
@@ -74,9 +76,7 @@ class Admission:
             if isinstance(missed, Rejected):
                 return missed
             wire = missed
-        if self._is_stamped:
-            self._stamp(wire, position)
-        return wire
+        return self._stamped(wire, position) if self._is_stamped else wire
 
     def of_line(self, line: bytes) -> RecordStruct | None:
         """The wire copy of a record that is a JSON object, yet to be admitted; None where it takes a longer look."""
@@ -90,7 +90,7 @@ class Admission:
             return [self.admit(record, position) for position, record in enumerate(records, first)]
         if self._is_stamped:
             for position, wire in enumerate(wires, first):
-                self._stamp(wire, position)
+                self._stamped(wire, position)
         return wires
 
     def _missed(self, record: Any, position: int, origin: Origin | None) -> Wire | Rejected:
@@ -100,38 +100,46 @@ class Admission:
         problems = tuple(_with_column(problem, position, origin) for problem in explained.problems)
         return evolve(explained, line=origin.line_num, problems=problems)
 
-    def _stamp(self, wire: Any, position: int) -> None:
+    def _stamped(self, wire: Any, position: int) -> Wire:
+        """The wire copy with a `uuid` and a `time`: the same struct, or another mapping."""
         if type(wire) is dict:
-            if "uuid" not in wire:
-                wire["uuid"] = made_uuid(self.run_id, position)
-            if "time" not in wire:
-                wire["time"] = self.now_ms()
-            return
-        if wire.uuid is None:
-            wire.uuid = made_uuid(self.run_id, position)
-        if wire.time is None:
-            wire.time = self.now_ms()
+            made = {"uuid": made_uuid(self.run_id, position), "time": self.now_ms()}
+            return self._ordered(made | wire)
+        struct: Any = wire
+        if struct.uuid is None:
+            struct.uuid = made_uuid(self.run_id, position)
+        if struct.time is None:
+            struct.time = self.now_ms()
+        return wire  # type: ignore[no-any-return] # a struct
 
     def _explained(self, record: Any, position: int) -> Wire | Rejected:
         """The wire form by the reference, or the rejection."""
-        problems: list[Problem] = []
         at = At(f"data[{position}]")
         if isinstance(record, Unreadable):
-            problems.append(at.named("an unreadable line", record.rule))
-            return evolve(rejection(position, problems, self.content_of(record)), reason=record.reason)
-        wire: dict[str, Any] = {}
-        try:
-            wire = copy_record(self._shape, record, at, problems, self.config)
-        except Exception as error:  # noqa: BLE001 -- a mapping of the user's may raise anything; it costs him this record, not the run
-            problems.append(at.named(type(record).__name__, f"raised {type(error).__name__} when it was read"))
+            problem = at.named("an unreadable line", record.rule)
+            return evolve(rejection(position, [problem], self.content_of(record)), reason=record.reason)
+        wire, problems = self._copied(record, at)
         return rejection(position, problems, self.content_of(record)) if problems else wire
 
     def recheck(self, wire: Wire, position: int) -> Wire | Rejected:
         """Look again at a wire form that the encoder refused: what structs leave to it, with its place."""
-        problems: list[Problem] = []
         given = plain(wire)
-        repaired = copy_record(self._shape, given, At(f"data[{position}]"), problems, self.config)
-        return rejection(position, problems, self.content_of(given)) if problems else repaired
+        repaired, problems = self._copied(given, At(f"data[{position}]"))
+        return rejection(position, problems, self.content_of(given)) if problems else self._ordered(repaired)
+
+    def _copied(self, record: Any, at: At) -> tuple[dict[str, Any], list[Problem]]:
+        """What the reference makes of a record, and every breach."""
+        problems: list[Problem] = []
+        wire: dict[str, Any] = {}
+        try:
+            wire = copy_record(self._shape, record, at, problems, self.config)
+        except Exception as error:  # noqa: BLE001 -- a mapping or text of the user's may raise anything; it costs him this record, not the run
+            problems.append(at.named(type(record).__name__, f"raised {type(error).__name__} when it was read"))
+        return wire, problems
+
+    def _ordered(self, wire: dict[str, Any]) -> dict[str, Any]:
+        """In the order in which a struct is written: a record has the same bytes, whoever copied it."""
+        return {spec.wire: wire[spec.wire] for spec in self._shape.fields if spec.wire in wire}
 
 
 def _with_column(problem: Problem, position: int, origin: Origin) -> Problem:

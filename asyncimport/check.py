@@ -22,7 +22,7 @@ from asyncimport.outcome import MAX_REASONS, OTHER_REASONS, Rejected, many
 from asyncimport.policy import DispatchPolicy
 from asyncimport.resources import Resource
 from asyncimport.stages import Source, Stages, stages_of
-from asyncimport.structs import UNENCODABLE, json_bytes
+from asyncimport.structs import json_bytes
 
 #: Errors of one kind that are shown with their place and the pattern of their value.
 EXAMPLES: Final = 5
@@ -211,7 +211,7 @@ class Check:
             while not reader.is_done:
                 items = await reader.pull(None)
                 first, self.read = self.read, self.read + len(items)
-                self._keep_first(items)
+                self._keep_first(items, first)
                 for piece in self.stages.pieces(items, first):
                     self._add(piece)
                 self.stages.fit()
@@ -253,13 +253,11 @@ class Check:
             source_ended=self.source_ended,
         )
 
-    def _keep_first(self, items: list[Any]) -> None:
-        for item in () if self._first_record else items:
-            if not isinstance(item, Rejected):
-                try:
-                    self._first_record = json_bytes(item)
-                except UNENCODABLE:
-                    continue  # the encoder will refuse it
+    def _keep_first(self, items: list[Any], first: int) -> None:
+        for position, item in () if self._first_record else enumerate(items, first):
+            checked = item if isinstance(item, Rejected) else self.stages.encoder.checked(item, position)
+            if not isinstance(checked, Rejected):
+                self._first_record = json_bytes(checked)
                 return
 
     def _add(self, piece: Batch | Rejected) -> None:

@@ -71,7 +71,11 @@ class Encoder:
             body = self._dumps(chunk.wires)
         except UNENCODABLE:
             yield from self._encode_each(chunk)
-            return
+        else:
+            yield from self._cut(chunk, body)
+
+    def _cut(self, chunk: Chunk, body: bytes) -> Iterator[Batch | Rejected]:
+        """Yield what an encoded chunk comes to: the batch, or smaller ones where it is too large."""
         if len(body) <= self.fit_bytes or (len(chunk.wires) == 1 and len(body) <= self.max_bytes):
             if 2 * len(body) < self.fit_bytes:
                 self.fitting = min(MAX_BATCH_SIZE, 2 * self.fitting)
@@ -117,7 +121,7 @@ class Encoder:
                 good.append(checked)
                 positions.append(position)
         if good:
-            yield from self.encode(Chunk(wires=good, positions=Positions.of(positions)))
+            yield from self._cut(Chunk(wires=good, positions=Positions.of(positions)), self._dumps(good))
 
     def checked(self, wire: Wire, position: int) -> Wire | Rejected:
         """A record as it can be encoded, or its rejection."""
@@ -163,7 +167,7 @@ def halved(batch: Batch, pair: int) -> tuple[Batch, Batch]:
         Batch(
             number=batch.number,
             positions=batch.positions[part],
-            body=orjson.dumps({"publicParams": payload["publicParams"], "data": payload["data"][part]}),
+            body=json_bytes({"publicParams": payload["publicParams"], "data": payload["data"][part]}),
             whole=whole,
             pair=pair,
             is_resumed=batch.is_resumed,

@@ -86,7 +86,7 @@ class Config:
 def _plain(value: object) -> object:
     if isinstance(value, IntEnum):
         return int(value)
-    return str(value) if isinstance(value, StrEnum) else value
+    return str.__str__(value) if isinstance(value, str) else value  # of a StrEnum, or any other text, the text
 
 
 @frozen(kw_only=True)

@@ -25,9 +25,11 @@ from asyncimport.shape import Field, NamesFilled, Needs, ObjectOf, Requirement, 
 #: mapping of the user's raises.
 Guard = Callable[[Any, Any], bool]
 
-#: Longer lists, and deeper values, are the reference's, which bounds what it follows.
-MAX_PLAIN_DEPTH: Final = 4
-MAX_PLAIN_ITEMS: Final = 50
+#: Of a free part: keys, items of a list or object in it, and levels. What has more is the reference's, which counts up to
+#: `fields.MAX_VALUES`: 1,000 x 20 x 20 are fewer.
+MAX_PLAIN_KEYS: Final = 1_000
+MAX_PLAIN_ITEMS: Final = 20
+MAX_PLAIN_DEPTH: Final = 3
 _PLAIN: Final = frozenset({str, int, float, bool})
 
 
@@ -57,7 +59,7 @@ def guard_of_many(shape: Shape, config: object, form: Form) -> Guard:
 
 def copy_object(value: Any) -> dict[str, Any] | None:
     """A copy of a dict of JSON values without its absent keys, or None in doubt."""
-    if type(value) is not dict:
+    if type(value) is not dict or len(value) > MAX_PLAIN_KEYS:
         return None
     try:
         return _copied(value, MAX_PLAIN_DEPTH)
@@ -83,7 +85,7 @@ def _copied(value: dict[Any, Any], depth: int) -> dict[str, Any]:
 def _copied_item(item: Any, kind: type[Any], depth: int) -> Any:
     if kind is str or kind is bool or (kind is int and item in INT64) or (kind is float and item - item == 0.0):
         return item  # the last is neither NaN nor infinite
-    if kind is dict and depth > 0:
+    if kind is dict and depth > 0 and len(item) <= MAX_PLAIN_ITEMS:
         return _copied(item, depth)
     if kind is list and depth > 0 and len(item) <= MAX_PLAIN_ITEMS:
         return [x if x is None else _copied_item(x, type(x), depth - 1) for x in item]
@@ -92,7 +94,9 @@ def _copied_item(item: Any, kind: type[Any], depth: int) -> Any:
 
 def _copied_into(wire: Any, name: str, given: Any) -> bool:
     """Put a copy of a free part into a struct where it holds more than plain values; False in doubt."""
-    if given is None or (type(given) is dict and _PLAIN.issuperset(map(type, given.values()))):
+    if given is None:
+        return True
+    if type(given) is dict and len(given) <= MAX_PLAIN_KEYS and _PLAIN.issuperset(map(type, given.values())):
         return True
     copied = copy_object(given)
     setattr(wire, name, copied)
@@ -155,14 +159,19 @@ class _Source:
         return self.bind({value: shape.by_name[name].name for value, name in requirement.names.items()})
 
     def kinds(self, shape: Shape) -> str:
-        """What an object in a list may be, where objects are taken."""
-        return self.bind(frozenset({shape.record, dict}))
+        """What an object in a list may be: no subclass, which structs would read past its own methods."""
+        return self.bind(frozenset({shape.record, dict} if self.form is Form.TYPED else {dict}))
+
+
+def _moments_last(shape: Shape) -> list[Field]:
+    """The fields in an order in which nothing of the record is looked at once a time zone, the user's code, was asked."""
+    return sorted(shape.fields, key=lambda spec: isinstance(spec.kind, Millis))
 
 
 def _emit_object(source: _Source, shape: Shape, *, level: int, depth: int) -> None:
     """Lines that look at the object `r<level>` and the struct `w<level>` made of it."""
     record, wire = f"r{level}", f"w{level}"
-    for spec in shape.fields:
+    for spec in _moments_last(shape):
         value = source.value_of(spec, record)
         match spec.kind:
             case Text() | Flag() | Int64():
@@ -179,7 +188,7 @@ def _emit_object(source: _Source, shape: Shape, *, level: int, depth: int) -> No
                 if isinstance(item, ObjectOf):
                     inner = shape_of(item.record)
                     source.line(depth, f"for r{level + 1}, w{level + 1} in zip(v or (), {wire}.{spec.name} or ()):")
-                    if source.form is Form.TYPED:
+                    if source.form is not Form.LINE:
                         source.line(depth + 1, f"if type(r{level + 1}) not in {source.kinds(inner)}: return False")
                     _emit_object(source, inner, level=level + 1, depth=depth + 1)
                     source.line(depth + 1, "pass")
@@ -208,7 +217,7 @@ def _emit_requirement(source: _Source, requirement: Requirement, shape: Shape, *
 def _emit_columns(source: _Source, shape: Shape, *, level: int) -> None:
     """Lines that look at the objects `r<level>` and the structs `w<level>` made of them, a column at a time."""
     records, wires = f"for r in r{level}", f"w{level}"
-    for spec in shape.fields:
+    for spec in _moments_last(shape):
         column = f"[{source.value_of(spec, 'r')} {records}]"
         match spec.kind:
             case Text() | Flag() | Int64():
@@ -228,9 +237,8 @@ def _emit_columns(source: _Source, shape: Shape, *, level: int) -> None:
                     inner, shape_of_items = level + 1, shape_of(item.record)
                     source.line(1, f"r{inner} = [*flat(filter(None, v))]")
                     source.line(1, f"w{inner} = [*flat(filter(None, [w.{spec.name} for w in {wires}]))]")
-                    if source.form is Form.TYPED:
-                        kinds = source.kinds(shape_of_items)
-                        source.line(1, f"if not {kinds}.issuperset(map(type, r{inner})): return False")
+                    kinds = source.kinds(shape_of_items)
+                    source.line(1, f"if not {kinds}.issuperset(map(type, r{inner})): return False")
                     _emit_columns(source, shape_of_items, level=inner)
             case _:
                 source.line(1, "return False")

@@ -28,10 +28,11 @@ class Reading:
 
 def reading(shape: Shape, config: object, form: Form) -> Reading:
     """The reading of records that are written so."""
+    kinds: frozenset[type[Any]] = frozenset({shape.record, dict}) if form is Form.TYPED else frozenset({dict})
     wire, via = struct_of(shape.record, Names.WIRE), struct_of(shape.record, Names.PYTHON)
     return Reading(
-        of=_converter(form, guard_of(shape, config, form), via, wire, _is(shape.record)),
-        of_all=_converter(form, guard_of_many(shape, config, form), _list_of(via), _list_of(wire), _are(shape.record)),
+        of=_converter(form, guard_of(shape, config, form), via, wire, _is_one_of(kinds)),
+        of_all=_converter(form, guard_of_many(shape, config, form), _list_of(via), _list_of(wire), _are_of(kinds)),
     )
 
 
@@ -39,31 +40,32 @@ def _list_of(struct: type[RecordStruct]) -> Any:
     return list[struct]  # type: ignore[valid-type] # a type made at run time
 
 
-def _is(kind: type[Any]) -> Callable[[Any], bool]:
-    return lambda given: isinstance(given, kind | dict)
+def _is_one_of(kinds: frozenset[type[Any]]) -> Callable[[Any], bool]:
+    return lambda given: type(given) in kinds
 
 
-def _are(kind: type[Any]) -> Callable[[Any], bool]:
-    kinds = frozenset({kind, dict})
+def _are_of(kinds: frozenset[type[Any]]) -> Callable[[Any], bool]:
     return lambda given: kinds.issuperset(map(type, given))
 
 
 def _converter(
     form: Form, guard: Callable[[Any, Any], bool], via: Any, wire: Any, is_ours: Callable[[Any], bool]
 ) -> Callable[[Any], Any]:
-    """From what is given to the structs of type `wire`. Objects must be of our classes: structs take any."""
+    """From what is given to the structs of type `wire`. It must be of our classes or plain dicts: structs take any object and
+    any mapping, and read a subclass past its own methods.
+    """
 
     def convert_mapping(given: Any) -> Any:
         try:
-            made = convert(given, wire)
-            return made if guard(given, made) else None
+            made = convert(given, wire) if is_ours(given) else None
+            return made if made is not None and guard(given, made) else None
         except Exception:  # noqa: BLE001 -- no such record, or a mapping of the user's, which may raise anything: the reference asks again
             return None
 
     def convert_renamed(given: Any) -> Any:
         try:
-            made = convert(convert(given, via), wire, from_attributes=True)
-            return made if guard(given, made) else None
+            made = convert(convert(given, via), wire, from_attributes=True) if is_ours(given) else None
+            return made if made is not None and guard(given, made) else None
         except Exception:  # noqa: BLE001 -- as above
             return None
 

@@ -183,7 +183,7 @@ def _moment(since_1970_ms: int) -> str:
 
 def _contents(rejection: Rejection) -> list[bytes]:
     if rejection.body:
-        return [orjson.dumps(record) for record in orjson.loads(rejection.body)["data"]]
+        return [json_bytes(record) for record in orjson.loads(rejection.body)["data"]]
     if isinstance(rejection.outcome, Rejected):
         return [rejection.outcome.content or b"null"]
     return [b"null"] * rejection.outcome.count  # lost by a defect of ours: their places are all that is known
@@ -195,7 +195,7 @@ def each_rejected(outcome: Rejected, body: bytes) -> Iterator[Rejected]:
         yield outcome
         return
     for position, record in zip(outcome.positions, orjson.loads(body)["data"], strict=True):
-        yield evolve(outcome, positions=Positions((range(position, position + 1),)), content=orjson.dumps(record))
+        yield evolve(outcome, positions=Positions((range(position, position + 1),)), content=json_bytes(record))
 
 
 def wires_body(wires: Sequence[Wire]) -> bytes:

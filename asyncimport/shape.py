@@ -118,6 +118,8 @@ def copy_record(shape: Shape, record: Any, at: At, problems: list[Problem], conf
 
 def _given(shape: Shape, record: Any, at: At, problems: list[Problem]) -> dict[str, Any] | None:
     """The values of a record by wire name; None when it is no record at all."""
+    if type(record) is shape.record:  # an attribute that was deleted is absent
+        return {field.wire: getattr(record, field.name, None) for field in shape.fields}
     if isinstance(record, shape.record):
         return {field.wire: getattr(record, field.name) for field in shape.fields}
     if not isinstance(record, Mapping):

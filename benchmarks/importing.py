@@ -6,6 +6,7 @@ others do on the machine only ever adds.
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import Final
 
 from attrs import asdict
 
-from benchmarks.meter import Measurement, peak_rss_mib
+from benchmarks.meter import Measurement, mib_of
 
 STATEMENTS: Final = {
     "aiohttp": "import aiohttp",
@@ -41,7 +42,7 @@ if __name__ == "__main__":
         records=0,
         cpu_us_per_record=0.0,
         records_per_s=0.0,
-        peak_rss_mib=peak_rss_mib(),
+        peak_rss_mib=mib_of(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss),
         import_ms=1e3 * (whole - bare),
     )
     print(json.dumps(asdict(measured)))

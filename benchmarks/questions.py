@@ -325,6 +325,7 @@ QUESTIONS: Final = (
         metric="rss_growth_mib",
         records=2_000_000,
         rounds=1,
+        delay_ms=50.0,
         rows=(Row(contender="watched", goal=Goal(at_most=4.0), peak_rss_goal_mib=_PEAK_RSS_MIB),),
     ),
     Question(

@@ -32,7 +32,7 @@ pid nginx.pid;
 error_log error.log warn;
 events {{ worker_connections 256; }}
 http {{
-    log_format arrived '$connection $http_content_length';
+    log_format arrived '$connection $status $http_content_length';
     access_log arrived.log arrived;
     client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
     client_max_body_size 0;
@@ -81,14 +81,20 @@ class Served:
         return f"http://127.0.0.1:{self.port}"
 
     def counts(self) -> Counts:
-        """What arrived since the last look."""
+        """What arrived since the last look.
+
+        Raises:
+            RuntimeError: something was answered otherwise than by 200.
+        """
         size = -1
         while (now := self.log.stat().st_size) != size:
             size = now
             time.sleep(_QUIET_S)
         lines = self.log.read_text(encoding="ascii").splitlines()
         os.truncate(self.log, 0)  # nginx appends
-        seen = [(connection, int(length)) for connection, length in map(str.split, lines) if length != "-"]
+        if refused := [line for line in lines if line.split()[1] != "200"]:
+            raise RuntimeError(f"{len(refused)} requests were refused: connection, status, length {refused[0]}")
+        seen = [(connection, int(length)) for connection, _, length in map(str.split, lines) if length != "-"]
         return Counts(
             requests=len(seen),
             body_bytes=sum(length for _, length in seen),

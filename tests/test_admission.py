@@ -320,6 +320,32 @@ def test_what_the_encoder_refuses_for_its_type_only_is_repaired() -> None:
     assert orjson.dumps(repaired)
 
 
+class Raising(str):
+    """A text of the user's that cannot be read."""
+
+    __slots__ = ()
+
+    def encode(self, *_: Any, **__: Any) -> bytes:
+        raise KeyError(P)
+
+
+@pytest.mark.breakage("admission: let what a second look raises out")
+def test_a_text_that_raises_costs_its_record_and_not_the_run() -> None:
+    admit = of_events()
+    made = admit.admit(event(intid=Raising("x")), 9)
+    outcome = made if isinstance(made, Rejected) else admit.recheck(made, 9)
+    assert isinstance(outcome, Rejected)
+    assert "raised KeyError when it was read" in str(outcome)
+    assert canary.leaks(repr(outcome)) == []
+
+
+def test_a_record_has_the_same_bytes_whoever_copied_it() -> None:
+    plain_args, others = {"a": [1]}, {"a": (1,)}
+    by_struct, by_reference = (of_events().admit(event(eventargs=args), 7) for args in (plain_args, others))
+    assert [type(by_struct) is dict, type(by_reference) is dict] == [False, True]
+    assert json_bytes(by_struct) == json_bytes(by_reference)
+
+
 def no(position: int) -> Rejected:
     return rejection(position, [At(f"data[{position}]").problem(None, "is required")])
 

@@ -115,6 +115,17 @@ async def test_what_cannot_be_encoded_or_is_too_large_is_an_error_too() -> None:
     assert {reason.partition(":")[0] for reason in report.rejected_by_reason} == {"thirdId", "record"}
 
 
+class Word(str):
+    """A text of a user's own class."""
+
+    __slots__ = ()
+
+
+async def test_the_first_record_is_shown_as_it_would_be_sent() -> None:
+    report = await checked([{"realName": "\ud800"}, {"realName": Word("x")}, {"realName": "y"}])
+    assert (report.rejected, report.first_record) == (1, b'{"realName":"x"}')
+
+
 async def test_events_are_stamped_as_they_would_be() -> None:
     event = {"identities": [{"identityValue": "1", "identityType": "phone"}], "eventKey": "c_buy"}
     report = await checked([event], EventImportConfig())

@@ -346,6 +346,23 @@ def test_h7_halves_hold_the_records_of_their_batch_once_and_in_order(names: list
     assert (batch.whole.open, batch.whole.is_split, {id(half.whole) for half in halves}) == (2, True, {id(batch.whole)})
 
 
+@pytest.mark.breakage("codec: write halves by another encoder")
+def test_a_record_has_the_same_bytes_in_a_half_as_in_the_whole() -> None:
+    wires: list[Any] = [{"eventargs": {"a": number}} for number in (1e16, 1.5e-9, 0.1, -0.0)]
+    (batch,) = Encoder(public_params={}, max_bytes=10**6, recheck=never).encode(
+        Chunk(wires=wires, positions=Positions.of(range(4)))
+    )
+    assert isinstance(batch, Batch)
+    records = [half.body.removeprefix(b'{"publicParams":{},"data":[')[:-2] for half in halved(batch, 1)]
+    assert b",".join(records) in batch.body
+
+
+def test_a_batch_that_fails_although_its_records_do_not_is_a_defect_and_no_endless_loop() -> None:
+    encoder = Encoder(public_params={"a": object()}, max_bytes=10**6, recheck=never)
+    with canary.raises(TypeError):
+        list(encoder.encode(Chunk(wires=[{"phone": "1"}], positions=Positions.of([0]))))
+
+
 def test_halves_may_have_been_taken_where_their_batch_may_have_been() -> None:
     batch = Batch(number=3, positions=Positions((range(4),)), body=b'{"publicParams":{},"data":[1,2,3,4]}')
     batch.attempts, batch.unanswered, batch.unrepeated, batch.suspected_at = 5, 2, 1, 9.0

@@ -111,6 +111,11 @@ def test_a_string_enum_is_sent_as_its_text() -> None:
     assert type(config.to_wire()["accurateMatchType"]) is str
 
 
+def test_a_text_of_a_users_own_class_is_sent_as_text() -> None:
+    config = UserImportConfig(**GOOD, accurate_match_type=type("Word", (str,), {})("add"))
+    assert type(config.to_wire()["accurateMatchType"]) is str
+
+
 def test_a_config_cannot_be_changed() -> None:
     with canary.raises(attrs.exceptions.FrozenInstanceError):
         UserImportConfig(**GOOD).is_matching = False  # type: ignore[misc] # the point

@@ -15,7 +15,7 @@ from msgspec import convert
 from strategies import EXACT, PLAIN, Whimsical, any_json, any_text, is_left_to_the_codec
 
 from asyncimport.fields import At, Int64, ListOf, Problem, copy_json
-from asyncimport.guard import MAX_PLAIN_ITEMS, Form, copy_object, guard_of, guard_of_many
+from asyncimport.guard import MAX_PLAIN_ITEMS, MAX_PLAIN_KEYS, Form, copy_object, guard_of, guard_of_many
 from asyncimport.records import CustomField, Event, Identity, UserProfile
 from asyncimport.shape import shape_of, wire
 from asyncimport.structs import UNENCODABLE, Names, json_bytes, struct_of
@@ -179,7 +179,9 @@ def test_a_copied_object_is_the_references_or_none(given_object: dict[Any, Any])
         {"a": [math.nan]},
         {"a": 2**63},
         {"a": [0] * (MAX_PLAIN_ITEMS + 1)},
-        {"a": {"b": {"c": {"d": {"e": 1}}}}},
+        {"a": {"b": {"c": {}}}},
+        {str(n): 1 for n in range(MAX_PLAIN_KEYS + 1)},
+        {"a": {str(n): 1 for n in range(MAX_PLAIN_ITEMS + 1)}},
     ],
     ids=lambda value: repr(value)[:40],
 )

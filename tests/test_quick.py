@@ -7,7 +7,7 @@ import enum
 import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -164,7 +164,7 @@ def test_what_structs_take_and_the_reference_does_not_is_left_to_it(kind: type[A
         ({"phone": "1", "realName": None}, PLAIN, True),
         ({"custom_fields": [CustomField(config_id=1)]}, PLAIN, False),
         ({"customFields": [CustomField(config_id=1), {"configId": 2}]}, PLAIN, True),
-        (OrderedDict(phone="1"), PLAIN, True),
+        (OrderedDict(phone="1"), PLAIN, False),
         ({"sex": Hue.MALE, "customFields": [{"configId": Number(3)}]}, PLAIN, True),
     ],
 )
@@ -174,6 +174,84 @@ def test_rules_over_several_fields_and_forms_of_all_kinds_are_looked_at(
     made = quick(UserProfile, config, record)
     assert (made is not None) == is_taken
     assert made in (None, referred(record, config, UserProfile)[0])
+
+
+class Hiding(dict[str, Any]):
+    """A dict that shows less than it holds, as C would read it."""
+
+    def items(self) -> Any:
+        return [(key, value) for key, value in super().items() if key != "phone"]
+
+
+class Computed(UserProfile):
+    """A record with a field that is worked out, and fails."""
+
+    __slots__ = ()
+
+    @property
+    def phone(self) -> str:
+        raise AttributeError("contact")
+
+    @phone.setter
+    def phone(self, value: str) -> None: ...
+
+
+class Changing(tzinfo):
+    """A time zone of the user's that changes the record it is in."""
+
+    def __init__(self, args: dict[str, Any]) -> None:
+        self._args = args
+
+    def utcoffset(self, moment: datetime | None) -> timedelta:
+        self._args["a"] = 1
+        return timedelta(0)
+
+    dst = utcoffset
+
+    def tzname(self, moment: datetime | None) -> str:
+        return ""
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Hiding(phone="138", realName="x"),
+        {"customFields": [Hiding(configId=1)]},
+        UserProfile(custom_fields=[Hiding(configId=1)]),
+        Computed(real_name="x"),
+    ],
+    ids=["dict", "dict in a mapping", "dict in an object", "record"],
+)
+def test_a_subclass_is_left_to_the_reference_which_uses_its_own_methods(record: Any) -> None:
+    assert quick(UserProfile, PLAIN, record) is None
+
+
+def test_an_attribute_that_was_deleted_is_absent() -> None:
+    record = UserProfile(phone="1", real_name="x", custom_fields=[CustomField(config_id=1, config_name="y")])
+    del record.phone
+    assert record.custom_fields is not None
+    del record.custom_fields[0].config_name  # type: ignore[union-attr] # it is an object
+    expected, problems = referred(record, PLAIN, UserProfile)
+    assert problems == []
+    assert quick(UserProfile, PLAIN, record) == expected == {"realName": "x", "customFields": [{"configId": 1}]}
+
+
+def test_a_time_zone_that_changes_its_record_gets_nothing_of_it_shared() -> None:
+    inner = [[1]]
+    args: dict[str, Any] = {"a": inner}
+    record = event(eventargs=args, time=datetime(2026, 1, 1, tzinfo=Changing(args)))
+    made = Quick(shape_of(Event), None).of_alike(record)
+    inner[0].append(7)
+    assert plain(made)["eventargs"] == {"a": [[1]]}
+
+
+def test_what_holds_too_many_values_is_left_to_the_reference() -> None:
+    shared: dict[str, Any] = {str(n): 1 for n in range(60)}
+    for _ in range(3):
+        shared = {str(n): shared for n in range(60)}
+    for args in ({str(n): 1 for n in range(1_001)}, {"a": [0] * 21}, shared):
+        assert quick(Event, None, event(eventargs=args)) is None
+        assert as_line(Event, None, orjson.dumps(event(eventargs={str(n): 1 for n in range(1_001)}))) is None
 
 
 def test_the_common_forms_are_taken_without_asking_the_reference() -> None:
