@@ -1,7 +1,8 @@
 """The wire form of the common record, in C: a struct made of it, and a guard that looks at what structs let pass.
 
 What is doubted comes back as None, and the reference (`copy_record`) finds it good after all or says what is wrong. So
-nothing here explains, and nothing may be taken that the reference refuses, lone surrogates aside, which the encoder refuses.
+nothing here explains, and nothing may be taken that the reference refuses, lone surrogates and subclasses of text aside, which
+the encoder refuses.
 """
 
 from __future__ import annotations

@@ -18,13 +18,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+import psutil
 from attrs import asdict, define, field, frozen
 
 from asyncimport import EVENTS, USERS, DispatchPolicy, ImportClient, JournalError, Resource, RunOptions
 from asyncimport.configs import Config
 from asyncimport.sources import read_csv, read_jsonl
 from benchmarks import records
-from benchmarks.meter import Heart, Measurement, heartbeat, peak_rss_mib, rss_mib
+from benchmarks.meter import Heart, Measurement, heartbeat, peak_rss_mib
 from benchmarks.raw import post_all, post_all_at_once
 
 Send = Callable[[Iterable[Any], str, int], Awaitable[None]]
@@ -81,6 +82,11 @@ async def _build(source: Iterable[Any], _url: str, _width: int) -> None:
     deque(source, maxlen=0)
 
 
+def _rss_mib() -> float:
+    """The memory this process has resident now."""
+    return float(psutil.Process().memory_info().rss) / 2**20
+
+
 @define
 class Looks:
     """A source of records made before, and how much memory this process had while they were taken."""
@@ -90,7 +96,7 @@ class Looks:
     def of(self, made: Iterable[Any], count: int) -> Iterator[Any]:
         for number, record in enumerate(islice(cycle(made), count)):
             if number >= _SETTLED and not number % _LOOK_EVERY:
-                self.rss_mib.append(rss_mib())
+                self.rss_mib.append(_rss_mib())
             yield record
 
     @property

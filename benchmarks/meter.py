@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-import psutil
 from attrs import define, frozen
 
 _BEAT_S: Final = 0.001
@@ -77,11 +76,6 @@ async def heartbeat() -> AsyncIterator[Heart]:
 def peak_rss_mib() -> float:
     """The most memory this process ever had resident."""
     return mib_of(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-
-
-def rss_mib() -> float:
-    """The memory this process has resident now."""
-    return psutil.Process().memory_info().rss / _MIB
 
 
 def mib_of(maxrss: int) -> float:

@@ -27,16 +27,14 @@ _WIDTH: Final = 118
 
 def table() -> str:
     """The numbers and how they were measured."""
-    cpu, latency, far, loop, memory, command = (
-        _results(name) for name in ("cpu", "latency", "latency_100", "loop", "memory_long", "command")
+    cpu, latency, far, loop, memory, command, journal = (
+        _results(name) for name in ("cpu", "latency", "latency_100", "loop", "memory_long", "command", "journal")
     )
-    journal = {name: _results(f"journal{name}") for name in ("", "_size")}
     versions = cpu["environment"]
     how = (
-        f"Records of about 400 bytes, width {cpu['width']}, nginx in another process, medians of {cpu['rounds']} fresh processes each; "
+        f"Records of about 400 bytes, width {cpu['width']}, nginx in another process, medians of {cpu['rounds']} processes each; "
         f"Python {versions['python']}, aiohttp {versions['aiohttp']}, {versions['cpus']} shared cores. The raw loop is aiohttp and "
-        "`orjson.dumps` of ready dicts, nothing checked. Compare ratios, not figures (`make bench`; `make bench-peers`: "
-        "[peers](docs/peers.md)). What they do not reach, and why: [performance](docs/performance.md)."
+        "`orjson.dumps` of ready dicts, nothing checked. Compare ratios (`make bench`); [more](docs/performance.md), [peers](docs/peers.md)."
     )
     lines = [
         *_folded(how),
@@ -45,7 +43,7 @@ def table() -> str:
         "|---|---|---|---|",
         *_rows(cpu["rows"]),
         "",
-        *_folded(_at(latency, far), _stall(loop), _memory(memory), _live_lines(command), _journal_lines(journal)),
+        *_folded(_at(latency, far), _stall(loop), _memory(memory), _live_lines(command), _journal_line(journal)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -75,23 +73,19 @@ def _at(*latencies: dict[str, Any]) -> str:
     for latency in latencies:
         ratios = {row["contender"]: row["ratio"]["median"] for row in latency["rows"] if row["ratio"] is not None}
         told.append(
-            f"at {latency['server_delay_ms']:.0f} ms {ratios['typed']:.2f} x the raw loop's records/s, {ratios['typed_default']:.2f} x "
-            "with the width that is found"
+            f"{ratios['typed']:.2f} x at {latency['server_delay_ms']:.0f} ms ({ratios['typed_default']:.2f} x at the width found)"
         )
-    return f"It reaches {'; '.join(told)}."
-
-
-def _memory(memory: dict[str, Any]) -> str:
-    (row,) = memory["rows"]
-    return (
-        f"From record 200,000 to {memory['records']:,} memory grew by {row['rss_growth_mib']['median']:.1f} MiB, "
-        f"to {row['peak_rss_mib']['median']:.0f}."
-    )
+    return f"Of the raw loop's records/s it reaches {', '.join(told)}."
 
 
 def _stall(loop: dict[str, Any]) -> str:
     (ours,) = (row for row in loop["rows"] if row["contender"] == "typed")
-    return f"The longest it kept the event loop from others was {ours['busy_stall_ms']['median']:.0f} ms."
+    return f"It kept the event loop for {ours['busy_stall_ms']['median']:.0f} ms at most."
+
+
+def _memory(memory: dict[str, Any]) -> str:
+    (row,) = memory["rows"]
+    return f"Memory grew by {row['rss_growth_mib']['median']:.1f} MiB from record 200,000 to {memory['records']:,}."
 
 
 def _live_lines(command: dict[str, Any]) -> str:
@@ -100,18 +94,17 @@ def _live_lines(command: dict[str, Any]) -> str:
     costs = {name: f"{100 * (ratio - 1):.0f}" for name, ratio in live["ratio"].items()}
     peak_mib = max(row["peak_rss_mib"]["median"] for row in command["rows"])
     return (
-        f"Progress on a terminal costs {costs['median']} % CPU ({costs['low']} to {costs['high']}) on "
+        f"Live lines cost {costs['median']} % CPU ({costs['low']} to {costs['high']}) on "
         f"{command['records']:,} CSV rows; peak RSS {peak_mib:.0f} MiB."
     )
 
 
-def _journal_lines(journal: dict[str, dict[str, Any]]) -> str:
+def _journal_line(journal: dict[str, Any]) -> str:
     """The dearer of users and events. The range stays: rounds differ by more than what is measured."""
-    costs = max(_compared(journal[""], "ratio", "typed_journal", "events_journal"), key=itemgetter("median"))
-    closed = next(row["journal_kb"]["median"] for row in journal["_size"]["rows"] if row["contender"] == "closed")
+    costs = max(_compared(journal, "ratio", "typed_journal", "events_journal"), key=itemgetter("median"))
     return (
         f"A journal costs {100 * (costs['median'] - 1):.0f} % CPU ({100 * (costs['low'] - 1):.0f} to "
-        f"{100 * (costs['high'] - 1):.0f}); 2,000 batches take {closed:.0f} kB."
+        f"{100 * (costs['high'] - 1):.0f})."
     )
 
 

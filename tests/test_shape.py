@@ -38,6 +38,24 @@ def copied(given: Any, config: object = None) -> tuple[dict[str, Any], list[str]
     return out, [str(problem).removeprefix("data[3]") for problem in problems]
 
 
+class Villa(House):
+    """A record of a user's own class."""
+
+    __slots__ = ()
+
+
+def test_a_subclass_is_read_as_its_record_is() -> None:
+    assert copied(Villa(kind="owned", owner="x")) == copied(House(kind="owned", owner="x"))
+
+
+def test_a_deleted_attribute_is_absent_but_of_a_subclass_it_is_a_fault() -> None:
+    house, villa = House(kind="rented", owner="x"), Villa(kind="rented", owner="x")
+    del house.owner, villa.owner
+    assert copied(house) == ({"kind": "rented"}, [])
+    with canary.raises(AttributeError):
+        copied(villa)
+
+
 def test_a_shape_is_read_once_and_knows_both_names() -> None:
     shape = shape_of(House)
     assert shape_of(House) is shape

@@ -524,7 +524,7 @@ async def test_address_and_token_of_the_environment_are_those_that_are_proven() 
 async def test_the_installed_versions_are_told_and_good_enough() -> None:
     versions_found = (await examined())["versions"]
     assert versions_found.state is State.GOOD
-    for name in ("asyncimport", "aiohttp", "attrs", "cattrs", "backoff", "orjson"):
+    for name in ("asyncimport", "aiohttp", "attrs", "cattrs", "backoff", "msgspec", "orjson"):
         assert f"{name} {version(name)}" in versions_found.said
     assert re.search(r"Python 3\.\d+\.\d+", versions_found.said)
     assert "SSL " in versions_found.said
