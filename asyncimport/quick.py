@@ -8,6 +8,7 @@ the encoder refuses.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from attrs import define, field, frozen
@@ -55,29 +56,24 @@ def _converter(
     """From what is given to the structs of type `wire`. It must be of our classes or plain dicts: structs take any object and
     any mapping, and read a subclass past its own methods.
     """
+    make = _maker(form, via, wire)
 
-    def convert_mapping(given: Any) -> Any:
+    def converted(given: Any) -> Any:
         try:
-            made = convert(given, wire) if is_ours(given) else None
+            made = make(given) if is_ours(given) else None
             return made if made is not None and guard(given, made) else None
         except Exception:  # noqa: BLE001 -- no such record, or a mapping of the user's, which may raise anything: the reference asks again
             return None
 
-    def convert_renamed(given: Any) -> Any:
-        try:
-            made = convert(convert(given, via), wire, from_attributes=True) if is_ours(given) else None
-            return made if made is not None and guard(given, made) else None
-        except Exception:  # noqa: BLE001 -- as above
-            return None
+    return converted
 
-    def convert_objects(given: Any) -> Any:
-        try:
-            made = convert(given, wire, from_attributes=True) if is_ours(given) else None
-            return made if made is not None and guard(given, made) else None
-        except Exception:  # noqa: BLE001 -- as above
-            return None
 
-    return {Form.WIRE: convert_mapping, Form.PYTHON: convert_renamed, Form.TYPED: convert_objects}[form]
+def _maker(form: Form, via: Any, wire: Any) -> Callable[[Any], Any]:
+    """From what is given to structs, unguarded. It raises when a struct cannot be made of it."""
+    of_objects = partial(convert, type=wire, from_attributes=True)
+    if form is Form.PYTHON:
+        return lambda given: of_objects(convert(given, via))
+    return of_objects if form is Form.TYPED else partial(convert, type=wire)
 
 
 #: Lines in a row that no struct could be made of, before a source's lines are no longer tried.

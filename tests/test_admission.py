@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise, permutations
@@ -13,7 +12,7 @@ import pytest
 from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import Nowhere
+from strategies import Broken, Nowhere
 
 from asyncimport.admission import Admission, Admitted, neighbours, rejection
 from asyncimport.configs import EventImportConfig, ImportMode, MatchingType, UserImportConfig
@@ -60,19 +59,6 @@ def refused(admit: Admission, record: Any, position: int = 3, line: int | None =
     assert canary.leaks(f"{outcome} {outcome!r}") == []
     assert (list(outcome.positions), outcome.count, outcome.attempts) == ([position], 1, 0)
     return outcome
-
-
-class Broken(Mapping[str, Any]):
-    """A mapping of the user's that cannot be read."""
-
-    def __getitem__(self, key: str) -> Any:
-        raise LookupError(P)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(["phone"])
-
-    def __len__(self) -> int:
-        return 1
 
 
 def deep(levels: int) -> Any:

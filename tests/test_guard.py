@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import convert
-from strategies import EXACT, PLAIN, Whimsical, any_json, any_text, is_left_to_the_codec
+from strategies import EXACT, PLAIN, Unknown, Whimsical, any_json, any_text, is_left_to_the_codec
 
 from asyncimport.fields import At, Int64, ListOf, Problem, copy_json
 from asyncimport.guard import MAX_PLAIN_ITEMS, MAX_PLAIN_KEYS, Form, copy_object, guard_of, guard_of_many
@@ -127,19 +127,6 @@ def test_an_mpid_needs_its_ecosystem() -> None:
     identity: dict[str, Any] = {"identityValue": "1", "identityType": "openid", "mpid": "wx"}
     assert guarded(Event, event(identities=[identity]), Form.WIRE) is None
     assert guarded(Event, event(identities=[identity | {"isWeChatEcosystem": False}]), Form.WIRE) is not None
-
-
-class Odd:
-    """A kind that guards do not know."""
-
-    def copy(self, value: Any, at: At, problems: list[Problem]) -> Any:
-        return value
-
-
-@attrs.define(kw_only=True)
-class Unknown:
-    odd: Any = attrs.field(default=None, metadata=wire("odd", Odd()))
-    REQUIREMENTS = ()
 
 
 @attrs.define(kw_only=True)

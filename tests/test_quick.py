@@ -6,7 +6,6 @@ import calendar
 import enum
 import json
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
@@ -24,7 +23,9 @@ from strategies import (
     EXACT,
     IDS,
     PLAIN,
+    Broken,
     Nowhere,
+    Unknown,
     Whimsical,
     any_json,
     any_value,
@@ -37,10 +38,10 @@ from strategies import (
 )
 
 from asyncimport.configs import EventImportConfig
-from asyncimport.fields import At, Int64, ListOf, Problem
+from asyncimport.fields import ListOf
 from asyncimport.quick import Quick
 from asyncimport.records import CustomField, Event, Identity, UserProfile
-from asyncimport.shape import ObjectOf, shape_of, wire
+from asyncimport.shape import ObjectOf, shape_of
 from asyncimport.structs import UNENCODABLE, json_bytes, plain
 
 PERSON = {"identityValue": "1", "identityType": "phone"}
@@ -86,19 +87,6 @@ class Number(int):
     pass
 
 
-class Reluctant(Mapping[str, Any]):
-    """A mapping of the user's that cannot be read."""
-
-    def __getitem__(self, key: str) -> Any:
-        raise LookupError(key)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(["phone"])
-
-    def __len__(self) -> int:
-        return 1
-
-
 def event(**fields: Any) -> dict[str, Any]:
     return {"identities": [PERSON], "eventKey": "c_buy"} | fields
 
@@ -135,7 +123,7 @@ def event(**fields: Any) -> dict[str, Any]:
         (UserProfile, {"phone": "1", "nick": None}),
         (UserProfile, {"phone": b"1"}),
         (UserProfile, {"sex": "x"}),
-        (UserProfile, Reluctant()),
+        (UserProfile, Broken()),
         (UserProfile, None),
     ],
 )
@@ -349,20 +337,6 @@ def test_lines_that_are_never_taken_are_soon_no_longer_tried() -> None:
     for _ in range(16):
         assert code.of_line(b'{"real_name":"x"}') is None
     assert code.of_line(b'{"phone":"1"}') is None
-
-
-class Odd:
-    """A kind that structs do not know."""
-
-    def copy(self, value: Any, at: At, problems: list[Problem]) -> Any:
-        return value
-
-
-@attrs.define(kw_only=True)
-class Unknown:
-    odd: Any = attrs.field(default=None, metadata=wire("odd", Odd()))
-    odds: Any = attrs.field(default=None, metadata=wire("odds", ListOf(item=Int64())))
-    REQUIREMENTS = ()
 
 
 @pytest.mark.parametrize("record", [Unknown(odd=1), Unknown(odds=[1]), Whimsical(name="x")], ids=repr)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -14,6 +13,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import Broken
 
 from asyncimport.batch import Positions
 from asyncimport.fields import At
@@ -24,19 +24,6 @@ from asyncimport.unreadable import Unreadable
 
 LINES = Lines(resource="users", run_id="0123456789abcdefghij", params={"importMode": 2}, is_stamped=False)
 SETTLED_MS = 1_769_860_800_007
-
-
-class Broken(Mapping[str, Any]):
-    """A mapping that cannot be read."""
-
-    def __getitem__(self, key: str) -> Any:
-        raise LookupError(key)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(["phone"])
-
-    def __len__(self) -> int:
-        return 1
 
 
 class Unsayable:

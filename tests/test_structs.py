@@ -8,11 +8,9 @@ import orjson
 import pytest
 from hypothesis import given
 from msgspec import ValidationError, convert
-from strategies import good_json
+from strategies import Unknown, good_json
 
-from asyncimport.fields import At, Problem
 from asyncimport.records import CustomField, Event, Identity, UserProfile
-from asyncimport.shape import wire
 from asyncimport.structs import UNENCODABLE, Names, json_bytes, plain, struct_of
 
 PERSON = {"identityValue": "1", "identityType": "phone"}
@@ -71,19 +69,6 @@ def test_a_choice_and_a_number_have_their_bounds() -> None:
             convert(wrong, users)
     largest = {"sex": "男", "customFields": [{"configId": 2**63 - 1}, {"configId": -(2**63), "values": []}]}
     assert plain(convert(largest, users)) == largest
-
-
-class Odd:
-    """A kind that structs do not know."""
-
-    def copy(self, value: Any, at: At, problems: list[Problem]) -> Any:
-        return value
-
-
-@attrs.define(kw_only=True)
-class Unknown:
-    odd: Any = attrs.field(default=None, metadata=wire("odd", Odd()))
-    REQUIREMENTS = ()
 
 
 def test_no_value_of_an_unknown_kind_is_taken() -> None:

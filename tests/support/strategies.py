@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
@@ -55,6 +55,35 @@ class Nowhere(tzinfo):
 
     def tzname(self, moment: datetime | None) -> str:
         return canary.PERSON
+
+
+class Odd:
+    """A kind that structs and guards do not know."""
+
+    def copy(self, value: Any, at: At, problems: list[Problem]) -> Any:
+        return value
+
+
+@attrs.define(kw_only=True)
+class Unknown:
+    """A record with fields of which only the reference knows what they take."""
+
+    odd: Any = attrs.field(default=None, metadata=wire("odd", Odd()))
+    odds: Any = attrs.field(default=None, metadata=wire("odds", ListOf(item=Int64())))
+    REQUIREMENTS = ()
+
+
+class Broken(Mapping[str, Any]):
+    """A mapping of the user's that cannot be read."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise LookupError(canary.PERSON)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["phone"])
+
+    def __len__(self) -> int:
+        return 1
 
 
 class Whim:
