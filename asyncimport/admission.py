@@ -15,6 +15,7 @@ from attrs import define, evolve, field, frozen
 from asyncimport.batch import Positions
 from asyncimport.fields import At, Problem
 from asyncimport.outcome import Rejected
+from asyncimport.place import Place
 from asyncimport.quick import Quick
 from asyncimport.rejects import made_uuid, not_kept
 from asyncimport.resources import Resource
@@ -26,7 +27,8 @@ from asyncimport.unreadable import Unreadable
 class Origin(Protocol):
     """The iterator of a file, asked about the record it returned last, before the next one is pulled.
 
-    It may have `column_of(place)` too: the column of the file that a place of a problem came from, or None.
+    It may have `column_of(place)` too: the column of the file that a place of a problem came from, or None; and `where()`:
+    the `Place` at which the record stands, as far as it is known.
     """
 
     @property
@@ -98,7 +100,7 @@ class Admission:
         if origin is None or not isinstance(explained, Rejected):
             return explained
         problems = tuple(_with_column(problem, position, origin) for problem in explained.problems)
-        return evolve(explained, line=origin.line_num, problems=problems)
+        return evolve(explained, place=_where(origin), problems=problems)
 
     def _stamped(self, wire: Any, position: int) -> Wire:
         """The wire copy with a `uuid` and a `time`: the same struct, or another mapping."""
@@ -140,6 +142,11 @@ class Admission:
     def _ordered(self, wire: dict[str, Any]) -> dict[str, Any]:
         """In the order in which a struct is written: a record has the same bytes, whoever copied it."""
         return {spec.wire: wire[spec.wire] for spec in self._shape.fields if spec.wire in wire}
+
+
+def _where(origin: Origin) -> Place:
+    where = getattr(origin, "where", None)
+    return Place(line=origin.line_num) if where is None else where()
 
 
 def _with_column(problem: Problem, position: int, origin: Origin) -> Problem:

@@ -19,6 +19,7 @@ from asyncimport.clock import Clock, wall_ms
 from asyncimport.configs import Config
 from asyncimport.fields import Problem
 from asyncimport.outcome import MAX_REASONS, OTHER_REASONS, Rejected, many
+from asyncimport.place import Place
 from asyncimport.policy import DispatchPolicy
 from asyncimport.resources import Resource
 from asyncimport.stages import Source, Stages, stages_of
@@ -41,15 +42,26 @@ class ErrorExample:
     """
 
     position: int
-    line: int | None
+    source_place: Place
     column: str | None
     place: str
     got: str
     pattern: str
     rule: str
 
+    @property
+    def line(self) -> int | None:
+        """The line of the source on which the record begins, where the source has lines."""
+        return self.source_place.line
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field as plain JSON values, the coordinates in the source beside the others."""
+        plain = attrs.asdict(self)
+        coordinates: dict[str, Any] = plain.pop("source_place")
+        return coordinates | plain
+
     def __str__(self) -> str:
-        where = f"record {self.position}" if self.line is None else f"line {self.line}"
+        where = self.source_place.words or f"record {self.position}"
         column = f", column {self.column[:40]!r}" if self.column else f", {self.place}" if self.place else ""
         if not self.got:
             return f"{where}: {self.rule}"
@@ -90,7 +102,7 @@ class ErrorGroup:
 
     def _described(self) -> dict[str, Any]:
         """All but the places, in plain JSON values."""
-        examples = [attrs.asdict(example) for example in self.examples]
+        examples = [example.to_dict() for example in self.examples]
         return {"reason": self.reason, "column": self.column, "count": self.count, "examples": examples}
 
     def __str__(self) -> str:
@@ -283,7 +295,7 @@ class Check:
         if len(group.examples) < EXAMPLES:
             example = ErrorExample(
                 position=position,
-                line=rejected.line,
+                source_place=rejected.place,
                 column=problem.column,
                 place=problem.place_in(position),
                 got="" if is_unread else problem.got,

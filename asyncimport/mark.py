@@ -9,7 +9,11 @@ from attrs import frozen
 
 @frozen(kw_only=True)
 class Mark:
-    """Before the record at `position` (from 0): the byte its line begins at, and the number of that line (from 1)."""
+    """Before the record at `position` (from 0): where its source can go on.
+
+    `offset` and `line` are the source's own: of a file of lines the byte at which the next line begins and its number
+    (from 1), of a file of row groups or record batches the number of one and of the row in it (each from 0).
+    """
 
     position: int
     offset: int
@@ -21,7 +25,7 @@ class Markable(Protocol):
     """An iterator over a file that knows where it is; asked between two records, by the thread that pulls them."""
 
     def place(self) -> tuple[int, int] | None:
-        """Byte and line at which the next record begins; None where one cannot tell."""
+        """`offset` and `line` of a mark before the next record; None where one cannot tell."""
 
 
 @runtime_checkable

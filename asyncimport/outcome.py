@@ -17,6 +17,7 @@ from attrs import Factory, define, field, frozen
 from asyncimport.batch import Positions
 from asyncimport.errors import IncompleteImport
 from asyncimport.fields import Problem
+from asyncimport.place import NOWHERE, Place
 from asyncimport.stats import WidthCourse
 
 #: Rejections listed in a report, and reasons counted apart: a report stays small whatever the input.
@@ -50,8 +51,8 @@ class Rejected(_Outcome):
     """Refused: by validation here (`problems`, one record, 0 attempts) or by the platform (`code`, `message`)."""
 
     problems: tuple[Problem, ...] = ()
-    #: The line of the source the record began on, where the source has lines.
-    line: int | None = None
+    #: Where in the source the record stands, where the source can tell.
+    place: Place = NOWHERE
     code: str | None = None
     #: The platform's words: escaped, cut to 200 characters, without what they echo of the request.
     message: str = ""
@@ -60,9 +61,14 @@ class Rejected(_Outcome):
 
     def __str__(self) -> str:
         where = f"record {self.positions[0]}" if self.count == 1 else f"{self.count} records"
-        if self.line is not None:
-            where += f" (line {self.line})"
+        if self.place.words:
+            where += f" ({self.place.words})"
         return f"{where}: {self.detail}"
+
+    @property
+    def line(self) -> int | None:
+        """The line of the source on which the record begins, where the source has lines."""
+        return self.place.line
 
     @property
     def record(self) -> Any:
@@ -104,12 +110,21 @@ BatchOutcome = Accepted | Rejected | Unconfirmed | Unsent | Skipped
 
 @frozen(kw_only=True)
 class FirstRejection:
-    """One of the first rejections of a run: the position of the record (from 0), its line if any, and why."""
+    """One of the first rejections of a run: the position of the record (from 0), where its source has it, and why."""
 
     position: int
     reason: str
-    line: int | None = None
+    place: Place = NOWHERE
     detail: str = ""
+
+    @property
+    def line(self) -> int | None:
+        """The line of the source on which the record begins, where the source has lines."""
+        return self.place.line
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field as plain JSON values, the coordinates of the place beside the others."""
+        return {"position": self.position, "reason": self.reason, **self.place.to_dict(), "detail": self.detail}
 
 
 @frozen(kw_only=True)
@@ -174,7 +189,7 @@ class ImportReport:
         plain = attrs.asdict(self, recurse=False)
         plain["batch_ids"] = self.batch_ids.tolist()
         plain["rejected_by_reason"] = dict(self.rejected_by_reason)
-        plain["first_rejections"] = [attrs.asdict(first) for first in self.first_rejections]
+        plain["first_rejections"] = [first.to_dict() for first in self.first_rejections]
         plain["width_course"] = [list(point) for point in self.width_course]
         return plain | {"ok": self.ok}
 
@@ -214,7 +229,7 @@ def many(count: int, one: str, more: str = "") -> str:
 
 
 def _where(first: FirstRejection) -> str:
-    return f"record {first.position}" if first.line is None else f"record {first.position} (line {first.line})"
+    return f"record {first.position} ({first.place.words})" if first.place.words else f"record {first.position}"
 
 
 @frozen(kw_only=True)
@@ -336,7 +351,7 @@ class Tally:
         reason = outcome.reason if known else OTHER_REASONS
         self._reasons[reason] = self._reasons.get(reason, 0) + outcome.count
         for position in outcome.positions[: FIRST_REJECTIONS - len(self._first)]:
-            first = FirstRejection(position=position, reason=outcome.reason, line=outcome.line, detail=outcome.detail)
+            first = FirstRejection(position=position, reason=outcome.reason, place=outcome.place, detail=outcome.detail)
             self._first.append(first)
 
     def report(self, now: float) -> ImportReport:

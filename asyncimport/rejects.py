@@ -1,12 +1,13 @@
 """Records that were not accepted, as lines of a file: one JSON object a line, to be repaired and sent again.
 
     {"record": {…}, "state": "rejected", "uuid": …, "time": …, "reason": …, "code": …, "detail": …, "resource": …,
-     "params": {…}, "run_id": …, "position": 12, "line": 14, "settled_at": "2026-01-31T12:00:00.000Z"}
+     "params": {…}, "run_id": …, "position": 12, "line": 14, "offset": 980,
+     "row_group": null, "row": null, "settled_at": "2026-01-31T12:00:00.000Z"}
 
 `record` is the record as it was sent, or as it came when it was refused here; text when it could not be read at all (the
 lines themselves), null when that was longer than is kept. `state` is rejected, unconfirmed or unsent. `uuid` and `time`
 are an event's as it was sent, or would have been; null of what has none. `params` are the `publicParams`. `position`
-counts from 0, `line` from 1; `line` is null where the source has none. `settled_at` is UTC. These lines hold people's
+counts from 0; `line`, `offset`, `row_group` and `row` are where the source has it (`place.py`), null where it has none. `settled_at` is UTC. These lines hold people's
 data: the file is for its owner alone.
 """
 
@@ -23,6 +24,7 @@ from attrs import define, evolve, field, frozen
 from asyncimport.batch import Positions
 from asyncimport.fields import INT64, MAX_DEPTH, MAX_VALUES, is_unicode
 from asyncimport.outcome import Rejected, Unconfirmed, Unsent
+from asyncimport.place import NOWHERE
 from asyncimport.records import Record
 from asyncimport.shape import shape_of
 from asyncimport.structs import UNENCODABLE, Wire, json_bytes, plain
@@ -157,7 +159,7 @@ class Lines:
                 "params": self.params,
                 "run_id": self.run_id,
                 "position": position,
-                "line": refused.line if refused else None,
+                **(refused.place if refused else NOWHERE).to_dict(),
                 "settled_at": _moment(rejection.settled_ms),
             }
             text = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)

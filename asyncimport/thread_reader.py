@@ -88,7 +88,7 @@ class ThreadReader(Reader):
     def _pull(self, iterator: Any) -> bool:
         """Pull to the end, or to a stop: then False."""
         admit, buffer = self._admission.admit, self._buffer
-        origin = iterator if hasattr(iterator, "line_num") else None
+        origin = iterator if hasattr(iterator, "line_num") or hasattr(iterator, "where") else None
         records = enumerate(iterator, self.position)
         position = self.position - 1
         while True:

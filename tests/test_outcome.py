@@ -25,6 +25,7 @@ from asyncimport.outcome import (
     Unconfirmed,
     Unsent,
 )
+from asyncimport.place import Place
 
 
 def new_tally(read: int = 0) -> Tally:
@@ -38,7 +39,8 @@ def at(*positions: int) -> Positions:
 
 
 def bad(position: int, rule: str = "takes text", line: int | None = None) -> Rejected:
-    return evolve(rejection(position, [At(f"data[{position}]").key("phone").problem(canary.PERSON, rule)]), line=line)
+    place = Place(line=line)
+    return evolve(rejection(position, [At(f"data[{position}]").key("phone").problem(canary.PERSON, rule)]), place=place)
 
 
 KINDS = [Accepted, Rejected, Unconfirmed, Unsent, Skipped]
@@ -156,6 +158,9 @@ def test_a_report_is_plain_json() -> None:
         "position": 1_000_001,
         "reason": "phone: takes text",
         "line": 1_000_003,
+        "offset": None,
+        "row_group": None,
+        "row": None,
         "detail": "data[1000001].phone: got text; takes text",
     }
     assert set(plain) == {attribute.name for attribute in attrs.fields(type(full_report()))} | {"ok"}

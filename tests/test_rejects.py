@@ -18,6 +18,7 @@ from strategies import Broken
 from asyncimport.batch import Positions
 from asyncimport.fields import At
 from asyncimport.outcome import Rejected, Unconfirmed, Unsent
+from asyncimport.place import Place
 from asyncimport.records import CustomField, Event, Identity, UserProfile
 from asyncimport.rejects import Lines, Rejection, each_rejected, json_of, not_kept, wires_body
 from asyncimport.unreadable import Unreadable
@@ -83,7 +84,11 @@ def test_any_values_become_json(value: Any) -> None:
 def test_a_record_refused_here_is_one_line_with_its_place_and_reason() -> None:
     problem = At("data[12]").key("sex").problem("x", "takes one of 男, 女")
     outcome = Rejected(
-        positions=Positions.of([12]), reason=problem.reason, problems=(problem,), line=14, content=b'{"sex":"x"}'
+        positions=Positions.of([12]),
+        reason=problem.reason,
+        problems=(problem,),
+        place=Place(line=14, offset=980),
+        content=b'{"sex":"x"}',
     )
     (line,) = LINES.of(Rejection(outcome=outcome, body=b"", settled_ms=SETTLED_MS))
     assert line.text.endswith(b"\n")
@@ -101,6 +106,9 @@ def test_a_record_refused_here_is_one_line_with_its_place_and_reason() -> None:
         "run_id": "0123456789abcdefghij",
         "position": 12,
         "line": 14,
+        "offset": 980,
+        "row_group": None,
+        "row": None,
         "settled_at": "2026-01-31T12:00:00.007Z",
     }
 

@@ -18,6 +18,7 @@ from asyncimport.journal.known import Known, Run, Session
 from asyncimport.journal.rows import entry_of, piece_of
 from asyncimport.mark import Mark
 from asyncimport.outcome import FIRST_REJECTIONS, MAX_REASONS, OTHER_REASONS, FirstRejection, Sums
+from asyncimport.place import place_of
 
 REJECTS: Final = "SELECT position, state, is_pending, reason, line, checksum FROM rejects ORDER BY position"
 SPOOL: Final = "SELECT first, count, records, checksum FROM spool ORDER BY first"
@@ -179,7 +180,7 @@ class _Kept:
         self.reasons[name] = self.reasons.get(name, 0) + 1
         if len(self.firsts) < FIRST_REJECTIONS:
             told = orjson.loads(line)
-            first = FirstRejection(position=position, reason=reason, line=told["line"], detail=told["detail"])
+            first = FirstRejection(position=position, reason=reason, place=place_of(told), detail=told["detail"])
             self.firsts.append(first)
 
 

@@ -19,11 +19,14 @@ from command import ran
 from terminal import CTRL_C, Terminal
 
 from asyncimport.check import CheckReport, ErrorExample, ErrorGroup
+from asyncimport.place import Place
 
 COMMAND = (sys.executable, "-c", "from asyncimport.cli import main; main()")
 #: As the streams are where nobody asked for anything else.
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-EXAMPLE = ErrorExample(position=0, line=2, column="性别", place="", got="", pattern="x", rule="takes one of 男, 女")
+EXAMPLE = ErrorExample(
+    position=0, source_place=Place(line=2), column="性别", place="", got="", pattern="x", rule="takes one of 男, 女"
+)
 NOTHING = CheckReport(
     resource="users",
     first_record=b"",
