@@ -9,6 +9,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any, NoReturn, Self, Unpack
 
+from attrs import evolve
+
 from asyncimport.address import read_address
 from asyncimport.batch import Batch, Positions
 from asyncimport.check import CheckReport, check_of
@@ -19,6 +21,7 @@ from asyncimport.credentials import AppCredentials, Token, credentials_of
 from asyncimport.disk import DiskWriter
 from asyncimport.dispatcher import Dispatcher
 from asyncimport.errors import ConfigError, StateError
+from asyncimport.intake import Intake
 from asyncimport.journal.catch_up import catch_up
 from asyncimport.journal.journal import Journal
 from asyncimport.journal.known import Run
@@ -34,13 +37,14 @@ from asyncimport.journal.opening import (
 )
 from asyncimport.lane import Lane
 from asyncimport.observer import Notifier, Observer
-from asyncimport.options import Options, RunOptions
+from asyncimport.options import Options, RunOptions, sink_options
 from asyncimport.outcome import ImportReport, Rejected, Tally, Unsent
 from asyncimport.parts import Call, Parts, Unread
 from asyncimport.policy import DispatchPolicy
 from asyncimport.rejects import Rejection, json_of, not_kept
 from asyncimport.resources import EVENTS, USERS, Resource
 from asyncimport.session import SessionManager
+from asyncimport.sink import Sink
 from asyncimport.stages import Source, check_kinds, stages_of
 from asyncimport.stats import ClientStats
 from asyncimport.stream import OutcomeStream
@@ -184,9 +188,33 @@ class ImportClient:
         Raises:
             ConfigError: an option that cannot work; the rest is checked on entering.
         """
-        values: dict[str, Any] = {"policy": self._policy, **run}
-        call = Call(resource=resource, source=source, config=config, options=Options(**values))
+        call = self._call(resource, source, config, run)
         return OutcomeStream(partial(self._parts, call), flow, self._streams.discard)
+
+    def open_sink(self, resource: Resource, config: Config, *, linger: float = 1.0, **run: Unpack[RunOptions]) -> Sink:
+        """An import whose records are put one by one: `async with client.open_sink(EVENTS, config) as sink: await sink.put(…)`.
+
+        A chunk that is not full leaves `linger` seconds after its first record came. An address that does not answer is
+        waited for, up to `policy.stall_s`; records are never dropped. With `journal` and `spool=True` a record is on disk
+        when `put` returns, and the next sink with the same journal goes on.
+
+        Raises:
+            ConfigError: an option that cannot work, or a journal without `spool=True`, since nobody could give a sink's
+                records again; the rest is checked on entering.
+        """
+        intake = Intake()
+        call = self._call(resource, intake, config, run)
+        options = sink_options(call.options, linger)
+        build = partial(self._parts, evolve(call, options=options))
+        return Sink(
+            intake,
+            lambda undelivered: OutcomeStream(build, flow, self._streams.discard, undelivered),
+            is_spooled=options.spool,
+        )
+
+    def _call(self, resource: Resource, source: Source, config: Config, run: RunOptions) -> Call:
+        values: dict[str, Any] = {"policy": self._policy, **run}
+        return Call(resource=resource, source=source, config=config, options=Options(**values))
 
     async def check(self, resource: Resource, source: Source, config: Config) -> CheckReport:
         """A dry run: everything of an import but the sending. Its report has each error with its place, batches and bytes.

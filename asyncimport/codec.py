@@ -45,12 +45,15 @@ class Encoder:
     numbers: Iterator[int] = field(factory=count)
     #: What the platform takes, as far as it has taught us; a single record is not bound by it, since it cannot be cut.
     fit_bytes: int = field(init=False)
+    #: Of a request without a record.
+    _empty_bytes: int = field(init=False)
     #: Records of the size last seen that fit into `fit_bytes`; doubled again while they leave half of it free.
     fitting: int = MAX_BATCH_SIZE
 
     def __attrs_post_init__(self) -> None:
         """Begin with the user's limit."""
         self.fit_bytes = self.max_bytes
+        self._empty_bytes = len(self._dumps([]))
 
     def fit_into(self, size: int | None) -> None:
         """Keep to bodies of this size, or to the user's limit where it is None or larger."""
@@ -81,7 +84,7 @@ class Encoder:
                 self.fitting = min(MAX_BATCH_SIZE, 2 * self.fitting)
             yield Batch(number=next(self.numbers), positions=chunk.positions, body=body)
         elif len(chunk.wires) == 1:
-            yield self._too_large(chunk, len(body))
+            yield self._too_large(chunk.wires[0], chunk.positions[0], len(body))
         else:
             yield from self._encode_parts(chunk, len(body))
 
@@ -140,11 +143,19 @@ class Encoder:
             return rejection(position, [problem], self.content_of(plain(wire)))
         return checked
 
+    def sendable(self, wire: Wire, position: int) -> Wire | Rejected:
+        """A record as it can be sent, or its rejection: it cannot be encoded, or is too large even alone."""
+        checked = self.checked(wire, position)
+        if isinstance(checked, Rejected):
+            return checked
+        size = self._empty_bytes + len(json_bytes(checked))
+        return checked if size <= self.max_bytes else self._too_large(checked, position, size)
+
     def _dumps(self, wires: list[Wire]) -> bytes:
         return json_bytes({"publicParams": self.public_params, "data": wires})
 
-    def _too_large(self, chunk: Chunk, size: int) -> Rejected:
-        position, content = chunk.positions[0], self.content_of(plain(chunk.wires[0]))
+    def _too_large(self, wire: Wire, position: int, size: int) -> Rejected:
+        content = self.content_of(plain(wire))
         rule = f"too_large: one record must fit into max_batch_bytes={self.max_bytes:,}"
         return rejection(position, [At(f"data[{position}]").named(f"a payload of {size:,} bytes", rule)], content)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypedDict, get_args
 
 import orjson
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from asyncimport.errors import ConfigError
 from asyncimport.fields import is_unicode
@@ -99,6 +99,19 @@ class Options:
             needing = [name for name in ("spool", "source_id", "memo") if getattr(self, name)]
             if needing:
                 raise ConfigError(f"{needing[0]} needs a journal: give journal= too")
+
+
+def sink_options(options: Options, linger_s: float) -> Options:
+    """The options of a run whose records are put: nobody could give them again, and an address is waited for.
+
+    Raises:
+        ConfigError: no time to linger, or a journal that does not keep the records.
+    """
+    if not isinstance(linger_s, int | float) or isinstance(linger_s, bool) or not linger_s > 0:
+        raise ConfigError("linger takes seconds above 0")
+    if options.journal is not None and not options.spool:
+        raise ConfigError("the records of a sink come only once: give spool=True with its journal")
+    return evolve(options, policy=evolve(options.policy, linger_s=linger_s, first_contact_s=None))
 
 
 def _is_path(path: str | bytes) -> bool:

@@ -93,7 +93,8 @@ class Parts:
         if self.options.spool:
             items = self.stages.encodable(items, first)
         try:
-            await self.journal.write_down(reader, first, items, self.wall_ms())
+            if await self.journal.write_down(reader, first, items, self.wall_ms()):
+                reader.written(first + len(items))
         except asyncio.CancelledError:
             self.dispatcher.stop()
             self.tally.add_read(len(items))
@@ -102,13 +103,15 @@ class Parts:
         return items
 
     def end_source(self) -> None:
-        """Note that the source has ended, if it has, and that what it gave is written down."""
-        if self.journal is not None and self.stages.reader.is_exhausted:
+        """Note that the source has ended for good, if it has, and that what it gave is written down."""
+        if self.journal is not None and self.stages.reader.is_exhausted and not self.stages.reader.comes_on:
             self.journal.end_source()
 
     def all_handed_over(self) -> None:
         """Note that nothing of the source is left to be handed to the dispatcher, if nothing is."""
-        if self.journal is not None and (self.stages.reader.is_exhausted or self.tally.source_ended):
+        reader = self.stages.reader
+        has_ended = reader.is_exhausted and not reader.comes_on
+        if self.journal is not None and (has_ended or self.tally.source_ended):
             self.journal.all_handed_over()
 
     @property

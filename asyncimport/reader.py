@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from asyncimport.clock import Bell, Clock
 from asyncimport.errors import SourceError
@@ -48,6 +48,9 @@ class Reader(ABC):
 
     Each record is admitted with its position from 0, and with the iterator where it knows the lines of a file.
     """
+
+    #: Whether what comes after its end may be read by another process, as if it had not ended.
+    comes_on: ClassVar[bool] = False
 
     def __init__(self, admission: Admits, clock: Clock, first: int) -> None:
         self._admission = admission
@@ -112,6 +115,13 @@ class Reader(ABC):
         self.position += len(taken)
         self._made_room()
         return taken
+
+    def takes_flush(self) -> bool:
+        """Whether what was handed over must not linger; told once."""
+        return False
+
+    def written(self, end: int) -> None:  # noqa: B027 -- a sink alone has somebody who waits for it
+        """All records below this position are on disk."""
 
     def stop(self) -> None:
         """Pull no more. What is buffered stays for `take`."""

@@ -14,6 +14,7 @@ from asyncimport.clock import Clock
 from asyncimport.codec import Encoder
 from asyncimport.configs import Config
 from asyncimport.errors import ConfigError
+from asyncimport.intake import Intake
 from asyncimport.loop_reader import ListReader, LoopReader, TaskReader
 from asyncimport.outcome import Rejected
 from asyncimport.policy import DispatchPolicy
@@ -25,7 +26,7 @@ from asyncimport.sources.inline import Inline
 from asyncimport.structs import UNENCODABLE, Wire, json_bytes
 from asyncimport.thread_reader import ThreadReader
 
-Source = Iterable[Any] | AsyncIterable[Any]
+Source = Iterable[Any] | AsyncIterable[Any] | Intake
 
 
 @frozen(kw_only=True)
@@ -50,7 +51,8 @@ class Stages:
             else:
                 for chunk in chunker.feed(admitted, now):
                     yield from self.encoder.encode(chunk)
-        if chunker.opened_at is not None and now >= chunker.opened_at + self.policy.linger_s:
+        has_lingered = chunker.opened_at is not None and now >= chunker.opened_at + self.policy.linger_s
+        if self.reader.takes_flush() or has_lingered:
             yield from self.flushed()
 
     def encodable(self, items: list[Wire | Rejected], first: int) -> list[Wire | Rejected]:
@@ -127,6 +129,8 @@ def reader_for(source: Any, admission: Admits, clock: Clock, first: int = 0) -> 
         return ListReader(source, admission, clock, first)
     if isinstance(source, Inline):
         return LoopReader(source.records, admission, clock, first)
+    if isinstance(source, Intake):
+        return source.opened(admission, clock, first)
     if isinstance(source, AsyncIterable):
         return TaskReader(source, admission, clock, first)
     if isinstance(source, Iterable) or hasattr(source, "__getitem__"):

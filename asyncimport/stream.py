@@ -8,19 +8,18 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-from asyncimport.admission import neighbours
-from asyncimport.batch import Batch, Positions
+from asyncimport.batch import Batch
 from asyncimport.clock import Bell
 from asyncimport.disk import LEAST_S, PATIENCE_S
 from asyncimport.errors import AsyncImportError, JournalError, StateError, TooManyRejected
+from asyncimport.leftovers import UndeliveredRecords, give_back_known, settle_unread
 from asyncimport.observer import RunEnded, RunStarted, SourceAbandoned
 from asyncimport.outcome import BatchOutcome, ImportReport, Rejected, Unconfirmed, Unsent
 from asyncimport.parts import Parts
 from asyncimport.policy import allowed_rejections
 from asyncimport.pulse import tell_if_blocked
 from asyncimport.reader import ABANDON_AFTER_S
-from asyncimport.rejects import Rejection, each_rejected, wires_body
-from asyncimport.structs import Wire
+from asyncimport.rejects import Rejection, each_rejected
 
 #: Of the time in which a stopped run must end: for the source and the disk, and for the disk alone.
 _FOR_CLOSING_S: Final = 2.5
@@ -40,10 +39,13 @@ class OutcomeStream:
         build: Callable[[OutcomeStream], Awaitable[Parts]],
         flow: Callable[[Parts], Awaitable[None]],
         ended: Callable[[OutcomeStream], None],
+        undelivered: UndeliveredRecords | None = None,
     ) -> None:
         self._build = build
         self._flow = flow
         self._ended = ended
+        #: Where records are held that are not delivered, for whoever takes them back.
+        self._undelivered = undelivered
         self._parts: Parts | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_opening = False
@@ -54,6 +56,9 @@ class OutcomeStream:
         self._is_cut_off = False
         #: When everything must be over, where the stop said so.
         self._end_by = float("inf")
+        #: When the run stops by itself, once it is known; and how long a stop then waits for what is in flight.
+        self._stop_at = float("inf")
+        self._drain_s: float | None = None
         #: When the drain after a stop is over; rung together with the end of sending.
         self._drain_until = 0.0
         self._watch: Bell | None = None
@@ -80,6 +85,11 @@ class OutcomeStream:
     def in_flight(self) -> int:
         """Requests of this import that are under way now."""
         return 0 if self._parts is None else self._parts.dispatcher.in_flight
+
+    @property
+    def parts(self) -> Parts:
+        """The stages of the run, once it has begun; for the package's own."""
+        return self._running()
 
     def _running(self) -> Parts:
         if self._parts is None:
@@ -112,6 +122,8 @@ class OutcomeStream:
         parts = self._running()
         parts.tally.settle(outcome)
         self._keep(parts, outcome, batch, body)
+        if self._undelivered is not None:
+            self._undelivered.keep(outcome, body if batch is None else batch.body)
         parts.unread.put(outcome)
         if isinstance(outcome, Rejected):
             self._tell_rejected(parts, outcome, batch)
@@ -175,7 +187,15 @@ class OutcomeStream:
             self._end_by = now + within_s
         parts.stages.reader.stop()
         parts.dispatcher.stop()
-        self._drain_until = max(now, min(now + parts.options.policy.drain_s, self._end_by - _FOR_CLOSING_S))
+        drain_s = parts.options.policy.drain_s if self._drain_s is None else self._drain_s
+        self._drain_until = max(now, min(now + drain_s, self._end_by - _FOR_CLOSING_S))
+        if self._watch is not None:
+            self._watch.ring()
+
+    def end_within(self, seconds: float) -> None:
+        """Stop when that time is over, in flight or not: what is not settled by then is given back."""
+        self._drain_s = 0.0
+        self._stop_at = min(self._stop_at, self._running().clock.now() + seconds)
         if self._watch is not None:
             self._watch.ring()
 
@@ -205,12 +225,12 @@ class OutcomeStream:
 
     async def _keep_time(self, parts: Parts, sending: asyncio.Task[None], watch: Bell) -> None:
         """Stop the run at its deadline, and cut off what hangs when the drain is over."""
-        deadline = parts.options.deadline
-        deadline_at = None if deadline is None else parts.started_at + deadline
+        if parts.options.deadline is not None:
+            self._stop_at = min(self._stop_at, parts.started_at + parts.options.deadline)
         while not sending.done():
-            until = self._drain_until if self._is_stopping else deadline_at
-            if until is None or parts.clock.now() < until:
-                await watch.wait(until)
+            until = self._drain_until if self._is_stopping else self._stop_at
+            if parts.clock.now() < until:
+                await watch.wait(until if until < float("inf") else None)
             elif self._is_stopping:
                 sending.cancel()
                 return
@@ -243,9 +263,10 @@ class OutcomeStream:
         """Settle whatever is left, have it on the disk, and fix the report, whatever is cancelled meanwhile."""
         parts.dispatcher.abandon()
         if parts.is_behind:
-            self._give_back_known(parts)
+            give_back_known(parts)
         else:
-            self._settle_unsent(parts)
+            keeps = parts.options.rejects is not None or self._undelivered is not None
+            settle_unread(parts, lambda outcome, body: self.settled(outcome, body=body), keeps=keeps)
             parts.end_source()
             parts.tally.give_back(parts.tally.in_progress, parts.begins_at)  # spooled, and not handed over again
         parts.tally.source_ended |= parts.stages.reader.is_exhausted and not self._is_source_left
@@ -264,41 +285,6 @@ class OutcomeStream:
             is_written = await parts.rejects.aclose(until)
         if not is_written:
             self.stop(JournalError(f"the disk does not take the {what} in time: what was last written may be missing"))
-
-    def _settle_unsent(self, parts: Parts) -> None:
-        """What was read and never became a batch is unsent."""
-        for chunk in parts.stages.chunker.flush():
-            self._settle_unsent_run(parts, chunk.positions, chunk.wires)
-        reader = parts.stages.reader
-        while reader.position < parts.begins_at and reader.take():
-            pass  # of a spooled source that begins anew: counted already
-        first = reader.position
-        while items := reader.take():
-            parts.tally.add_read(len(items))
-            if parts.journal is not None and parts.options.spool:
-                parts.journal.spool_last(first, items, parts.wall_ms())
-            for item in neighbours(items, first):
-                if isinstance(item, Rejected):
-                    self.settled(item)
-                else:
-                    positions = Positions((range(item.first, item.first + len(item.wires)),))
-                    self._settle_unsent_run(parts, positions, item.wires)
-            first = reader.position
-
-    def _settle_unsent_run(self, parts: Parts, positions: Positions, wires: Sequence[Wire]) -> None:
-        body = b"" if parts.options.rejects is None else wires_body(wires)
-        self.settled(Unsent(positions=positions, reason="the run stopped"), body=body)
-
-    @staticmethod
-    def _give_back_known(parts: Parts) -> None:
-        """Count what an earlier process left to be sent, and this one did not come to."""
-        if parts.journal is None:
-            return
-        left, end = parts.tally.in_progress, parts.journal.known.end
-        for entry in parts.journal.known.pending:
-            parts.tally.give_back(entry.left, entry.first, is_unconfirmed=entry.is_open)
-            left -= entry.left
-        parts.tally.give_back(left, end)  # spooled, and in no batch yet
 
     def _conclude(self, parts: Parts) -> None:
         """Fix the report and the failure."""

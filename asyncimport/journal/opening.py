@@ -12,6 +12,7 @@ from typing import Any
 from asyncimport.clock import Clock
 from asyncimport.disk import DiskWriter
 from asyncimport.errors import ConfigError
+from asyncimport.intake import Intake
 from asyncimport.journal.file import JournalFile
 from asyncimport.journal.fingerprint import CONTENT, is_unchanged
 from asyncimport.journal.journal import Journal
@@ -146,6 +147,6 @@ def begin_tally(tally: Tally, known: Known, source: object, now: float) -> None:
     tally.restore(known.sums, now)
     tally.source_ended = known.has_source_ended or known.is_finished
     tally.possibly_lost = known.possibly_lost
-    comes_on = known.run.is_spooled and not can_be_read_again(source)
+    comes_on = known.run.is_spooled and not can_be_read_again(source) and not isinstance(source, Intake)
     if comes_on and known.was_killed and not known.has_source_ended:
         tally.possibly_lost += MAX_AHEAD
