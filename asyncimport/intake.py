@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Any
 
 from asyncimport.clock import Bell, Clock
@@ -22,9 +23,9 @@ class IntakeReader(Reader):
     def __init__(self, admission: Admits, clock: Clock, first: int) -> None:
         super().__init__(admission, clock, first)
         self.next = first
-        #: Those who wait to put; nobody overtakes them.
-        self.waiting = 0
-        self._room = Bell(clock)
+        #: Those who wait to put, in order of arrival, and how many have been called and did not yet put.
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._called = 0
         self._kept = Bell(clock)
         self._kept_to = first
         #: Records below this position do not linger.
@@ -41,32 +42,42 @@ class IntakeReader(Reader):
         return len(self._buffer)
 
     @property
-    def _is_full(self) -> bool:
-        return len(self._buffer) >= self.ahead
+    def waiting(self) -> int:
+        """Those who wait to put."""
+        return sum(not turn.done() for turn in self._queue) + self._called
 
     @property
     def is_crowded(self) -> bool:
         """Whether who puts now must wait for `room`."""
-        return self.waiting > 0 or self._is_full
+        return bool(self._queue) or self._called > 0 or not self._has_place
+
+    @property
+    def _has_place(self) -> bool:
+        return len(self._buffer) + self._called < self.ahead
 
     async def room(self) -> None:
-        """Return when it is one's turn to put, or nothing will be taken any more.
+        """Return when it is one's turn to put, which must then be done at once, or nothing will be taken any more.
 
-        Cancellation: safe; nothing was put.
+        Cancellation: safe; nothing was put, and the next one's turn comes.
         """
-        self.waiting += 1
-        places = 1
+        turn = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        self._call()
         try:
-            await self._room.wait()
-            while self._is_full and self.is_open:
-                await self._room.wait()
+            await turn
         except asyncio.CancelledError:
-            places = 0
+            self._called -= turn.done() and not turn.cancelled()
+            self._call()
             raise
-        finally:
-            self.waiting -= 1
-            if len(self._buffer) + places < self.ahead:
-                self._room.ring(1)  # who is next finds room too
+        self._called -= 1
+
+    def _call(self, *, all_of_them: bool = False) -> None:
+        """Tell those whose turn it is."""
+        while self._queue and (all_of_them or self._has_place):
+            turn = self._queue.popleft()
+            if not turn.done():  # else its task was cancelled
+                turn.set_result(None)
+                self._called += 1
 
     def admitted(self, record: Any) -> Wire | Rejected:
         """The wire copy of the record that comes next, or its rejection."""
@@ -106,7 +117,7 @@ class IntakeReader(Reader):
         """Take no more records; those that were put are handed over."""
         self._has_ended = self.is_exhausted = True
         self._bell.ring()
-        self._room.ring()
+        self._call(all_of_them=True)
 
     async def _fill(self, until: float | None) -> None:
         while not (self._buffer or self.is_done or self._flush_to is not None):
@@ -115,12 +126,11 @@ class IntakeReader(Reader):
             await self._bell.wait(until)
 
     def _made_room(self) -> None:
-        if self.waiting and not self._is_full:
-            self._room.ring(1)
+        self._call()
 
     def stop(self) -> None:
         super().stop()
-        self._room.ring()
+        self._call(all_of_them=True)
         self._kept.ring()
 
     async def aclose(self, patience_s: float = ABANDON_AFTER_S) -> float | None:  # noqa: ARG002 -- it is quick

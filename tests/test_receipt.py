@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import asyncio
+
+import canary
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncimport.batch import Positions
+from asyncimport.clock import Bell, SystemClock
+from asyncimport.errors import StateError
+from asyncimport.outcome import Accepted, Rejected, Unsent
+from asyncimport.receipt import PAGE, Page, Receipt, Receipts
+from benchmarks.virtual import run_virtual
+
+
+def page(first: int = 0) -> Page:
+    return Page(first, Bell(SystemClock()), lambda: None)
+
+
+def at(*positions: int) -> Positions:
+    return Positions.of(positions)
+
+
+def test_whoever_awaits_receipts_of_one_page_is_woken_by_the_outcome_of_his_own() -> None:
+    async def main() -> None:
+        shared = page()
+        waits = [asyncio.create_task(_outcome(Receipt(position, shared))) for position in (0, 1, 2)]
+        await asyncio.sleep(0)
+        refused, accepted = Rejected(positions=at(1), reason="x"), Accepted(positions=at(0, 2))
+        shared.add(refused)
+        await asyncio.sleep(1)
+        assert [wait.done() for wait in waits] == [False, True, False]
+        shared.add(accepted)
+        assert [await wait for wait in waits] == [accepted, refused, accepted]
+
+    run_virtual(main())
+
+
+async def _outcome(receipt: Receipt) -> object:
+    return await receipt
+
+
+def test_cancelling_the_wait_for_one_receipt_leaves_the_others_waiting() -> None:
+    async def main() -> None:
+        shared = page()
+        first, second = (asyncio.create_task(_outcome(Receipt(position, shared))) for position in (0, 1))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.sleep(0)
+        outcome = Unsent(positions=at(0, 1), reason="x")
+        shared.add(outcome)
+        assert await second is outcome
+        assert await Receipt(0, shared) is outcome
+
+    run_virtual(main())
+
+
+def test_a_receipt_whose_outcome_will_not_come_says_so() -> None:
+    async def main() -> None:
+        shared = page()
+        wait = asyncio.create_task(_outcome(Receipt(0, shared)))
+        await asyncio.sleep(0)
+        shared.close()
+        with canary.raises(StateError, match="record 0 is not known"):
+            await wait
+
+    run_virtual(main())
+
+
+@given(st.sets(st.integers(0, 2 * PAGE - 1), max_size=40), st.integers(0, 2 * PAGE))
+def test_a_page_counts_the_positions_of_its_own(positions: set[int], end: int) -> None:
+    shared = page(first=PAGE)
+    if positions:
+        shared.add(Unsent(positions=Positions.of(sorted(positions)), reason="x"))
+    own = {position for position in positions if position >= PAGE}
+    assert shared.settled == len(own)
+    assert shared.settled_below(end) == sum(position < end for position in own)
+
+
+def test_receipts_of_many_records_give_each_outcome_once_in_order() -> None:
+    async def main() -> None:
+        pages = {0: page(), 1: page(first=PAGE)}
+        receipts = Receipts(at(PAGE - 2, PAGE - 1, PAGE, PAGE + 5), pages)
+        across = Accepted(positions=at(PAGE - 1, PAGE))
+        first, last = Accepted(positions=at(PAGE - 2)), Rejected(positions=at(PAGE + 5), reason="x")
+        for each in pages.values():
+            for outcome in (last, across, first):
+                each.add(outcome)
+        assert await receipts == (first, across, last)
+        assert [receipt.position for receipt in receipts] == list(receipts.positions)
+        assert len(receipts) == 4
+
+    run_virtual(main())
