@@ -49,11 +49,7 @@ class IntakeReader(Reader):
     @property
     def is_crowded(self) -> bool:
         """Whether who puts now must wait for `room`."""
-        return bool(self._queue) or self._called > 0 or not self._has_place
-
-    @property
-    def _has_place(self) -> bool:
-        return len(self._buffer) + self._called < self.ahead
+        return bool(self._queue) or self._called > 0 or len(self._buffer) >= self.ahead
 
     async def room(self) -> None:
         """Return when it is one's turn to put, which must then be done at once, or nothing will be taken any more.
@@ -62,18 +58,20 @@ class IntakeReader(Reader):
         """
         turn = asyncio.get_running_loop().create_future()
         self._queue.append(turn)
-        self._call()
+        places = 1
         try:
             await turn
         except asyncio.CancelledError:
-            self._called -= turn.done() and not turn.cancelled()
-            self._call()
+            places = 0
             raise
-        self._called -= 1
+        finally:
+            self._called -= not turn.cancelled()
+            if not self._called:  # the last of those called: others may have come meanwhile
+                self._call(taken=places)
 
-    def _call(self, *, all_of_them: bool = False) -> None:
-        """Tell those whose turn it is."""
-        while self._queue and (all_of_them or self._has_place):
+    def _call(self, taken: int = 0, *, all_of_them: bool = False) -> None:
+        """Tell those whose turn it is; so many places are taken that do not show yet."""
+        while self._queue and (all_of_them or len(self._buffer) + self._called + taken < self.ahead):
             turn = self._queue.popleft()
             if not turn.done():  # else its task was cancelled
                 turn.set_result(None)
