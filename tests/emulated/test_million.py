@@ -1,7 +1,8 @@
-"""A million users from a generator to the emulator, all in processes of their own, so that nothing else is measured.
+"""A million users from a generator, and put by a thousand tasks, to the emulator, all in processes of their own, so that
+nothing else is measured.
 
-This file is also the program that imports: `python test_million.py URL`, one JSON line on stdout. It imports no pytest,
-whose memory would count.
+This file is also the program that imports: `python test_million.py URL DOOR`, one JSON line on stdout. It imports no
+pytest, whose memory would count.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from urllib.request import urlopen
 
 import psutil
 
-from asyncimport import DispatchPolicy, ImportClient, ImportMode, UserImportConfig, UserProfile
+from asyncimport import DispatchPolicy, ImportClient, ImportMode, ImportReport, UserImportConfig, UserProfile, resources
 
 USERS = 1_000_000
+TASKS = 1_000
 TOKEN = "canary-token-7f3qzk"
 MIB = 1024 * 1024
 SAMPLE_EVERY = 10_000
@@ -29,12 +31,20 @@ SETTLED = range(100_000, 200_001)
 
 
 def test_d12_a_million_users_arrive_once_each_in_bounded_memory_and_leave_nothing_behind() -> None:
+    arrive(by="generator")
+
+
+def test_a_million_puts_of_a_thousand_tasks_arrive_once_each_in_bounded_memory_and_leave_nothing_behind() -> None:
+    arrive(by="sink")
+
+
+def arrive(by: str) -> None:
     with emulator() as where:
         done = subprocess.run(
-            [sys.executable, "-W", "error", __file__, where["url"]],
+            [sys.executable, "-W", "error", __file__, where["url"], by],
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=110,
             check=False,
         )
         with urlopen(f"{where['control']}/ledger") as answer:
@@ -96,20 +106,39 @@ def users(memory: Memory) -> Iterator[UserProfile]:
         yield UserProfile(third_id=f"user-{number:07}", phone="13800000000", real_name="canary-person-张三丰")
 
 
-async def import_all(url: str, memory: Memory) -> dict[str, Any]:
+async def put_all(client: ImportClient, config: UserImportConfig, memory: Memory) -> ImportReport:
+    """By tasks that take the next user whenever the last one was taken in."""
+    everybody = users(memory)
+    async with client.open_sink(resources.USERS, config) as sink:
+
+        async def put_some() -> None:
+            for person in everybody:
+                await sink.put(person)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(TASKS):
+                tasks.create_task(put_some())
+    assert sink.undelivered == ()
+    return sink.report
+
+
+async def import_all(url: str, by: str, memory: Memory) -> dict[str, Any]:
     own_task = asyncio.current_task()
     config = UserImportConfig(is_matching=False, import_mode=ImportMode.PARTIAL)
     async with ImportClient(url, token=TOKEN, policy=DispatchPolicy(max_in_flight=8)) as client:
-        report = await client.import_users(users(memory), config)
+        if by == "sink":
+            report = await put_all(client, config, memory)
+        else:
+            report = await client.import_users(users(memory), config)
     memory.sample(USERS)
     left = [task.get_name() for task in asyncio.all_tasks() if task is not own_task]
     return {"report": report.to_dict() | {"batch_ids": len(report.batch_ids)}, "tasks": left}
 
 
-def main(url: str) -> None:
+def main(url: str, by: str) -> None:
     memory, process = Memory(), psutil.Process()
     fds_before = process.num_fds()
-    seen = asyncio.run(import_all(url, memory))
+    seen = asyncio.run(import_all(url, by, memory))
     for thread in threading.enumerate():
         if thread is not threading.current_thread():
             thread.join(5)  # the source's thread has said its last word, and may still be returning
@@ -122,4 +151,4 @@ def main(url: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2])
