@@ -36,13 +36,17 @@ if TYPE_CHECKING:
         UploadStalled,
         ValidationError,
     )
+    from asyncimport.leftovers import Undelivered
     from asyncimport.options import RunOptions
     from asyncimport.outcome import Accepted, BatchOutcome, ImportReport, Rejected, Skipped, Unconfirmed, Unsent
     from asyncimport.policy import DispatchPolicy, Meaning, Rate, RetryPolicy, Share, Timeouts
+    from asyncimport.receipt import Receipt, Receipts
     from asyncimport.records import CustomField, Event, Identity, UserProfile
     from asyncimport.resources import EVENTS, USERS, Resource
+    from asyncimport.sink import Sink, SinkStatistics
     from asyncimport.stats import ClientStats
     from asyncimport.stream import OutcomeStream
+    from asyncimport.thread_sink import ThreadSink
     from asyncimport.transport import HttpOptions
 
 __all__ = [
@@ -76,17 +80,23 @@ __all__ = [
     "PlatformRefused",
     "Positions",
     "Rate",
+    "Receipt",
+    "Receipts",
     "Rejected",
     "Resource",
     "RetryPolicy",
     "RunOptions",
     "Share",
+    "Sink",
+    "SinkStatistics",
     "Skipped",
     "SourceError",
     "StateError",
+    "ThreadSink",
     "Timeouts",
     "TooManyRejected",
     "Unconfirmed",
+    "Undelivered",
     "Unsent",
     "UploadStalled",
     "UserImportConfig",
@@ -115,13 +125,17 @@ _HOMES = {
         "UploadStalled",
         "ValidationError",
     ),
+    "leftovers": ("Undelivered",),
     "options": ("RunOptions",),
     "outcome": ("Accepted", "BatchOutcome", "ImportReport", "Rejected", "Skipped", "Unconfirmed", "Unsent"),
     "policy": ("DispatchPolicy", "Meaning", "Rate", "RetryPolicy", "Share", "Timeouts"),
     "records": ("CustomField", "Event", "Identity", "UserProfile"),
+    "receipt": ("Receipt", "Receipts"),
     "resources": ("EVENTS", "Resource", "USERS"),
+    "sink": ("Sink", "SinkStatistics"),
     "stats": ("ClientStats",),
     "stream": ("OutcomeStream",),
+    "thread_sink": ("ThreadSink",),
     "transport": ("HttpOptions",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -45,15 +45,12 @@ class Encoder:
     numbers: Iterator[int] = field(factory=count)
     #: What the platform takes, as far as it has taught us; a single record is not bound by it, since it cannot be cut.
     fit_bytes: int = field(init=False)
-    #: Of a request without a record.
-    _empty_bytes: int = field(init=False)
     #: Records of the size last seen that fit into `fit_bytes`; doubled again while they leave half of it free.
     fitting: int = MAX_BATCH_SIZE
 
     def __attrs_post_init__(self) -> None:
         """Begin with the user's limit."""
         self.fit_bytes = self.max_bytes
-        self._empty_bytes = len(self._dumps([]))
 
     def fit_into(self, size: int | None) -> None:
         """Keep to bodies of this size, or to the user's limit where it is None or larger."""
@@ -148,7 +145,7 @@ class Encoder:
         checked = self.checked(wire, position)
         if isinstance(checked, Rejected):
             return checked
-        size = self._empty_bytes + len(json_bytes(checked))
+        size = len(self._dumps([checked]))
         return checked if size <= self.max_bytes else self._too_large(checked, position, size)
 
     def _dumps(self, wires: list[Wire]) -> bytes:

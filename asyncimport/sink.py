@@ -99,10 +99,15 @@ class Sink:
     def undelivered(self) -> tuple[Undelivered, ...]:
         """Once the block was left: the records that are unsent or unconfirmed, with the `uuid` and `time` they had.
 
-        Up to 32 MiB of them are held (`report` counts all). Empty with `spool=True`: the journal has them, and the next
+        Up to 32 MiB of them are held, `undelivered_beyond` counts the others. Empty with `spool=True`: the journal has them, and the next
         sink with it sends them.
         """
         return tuple(self._undelivered)
+
+    @property
+    def undelivered_beyond(self) -> int:
+        """Records that are not delivered and were too many to be held; `report` counts them too."""
+        return self._undelivered.beyond
 
     @property
     def _reader(self) -> IntakeReader:

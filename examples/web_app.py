@@ -16,8 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from asyncimport import EVENTS, AsyncImportError, EventImportConfig, ImportClient, RunOptions, ValidationError
-from asyncimport.sink import Sink
+from asyncimport import EVENTS, AsyncImportError, EventImportConfig, ImportClient, RunOptions, Sink, ValidationError
 
 
 class State(TypedDict):

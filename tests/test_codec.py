@@ -369,3 +369,22 @@ def test_halves_may_have_been_taken_where_their_batch_may_have_been() -> None:
     for half in halved(batch, 1):
         assert (half.number, half.attempts, half.unanswered, half.unrepeated) == (3, 5, 2, 1)
         assert (half.suspected_at, half.counted, half.server_faults) == (9.0, 0, 0)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_record_is_sendable_alone_up_to_the_limit_to_the_byte(more: int) -> None:
+    (batch,) = encoded(USERS, USERS_CONFIG, [USER])
+    assert isinstance(batch, Batch)
+    admission = Admission(resource=USERS, config=USERS_CONFIG, run_id="r" * 20, now_ms=lambda: 0)
+    encoder = Encoder(public_params=USERS_CONFIG.to_wire(), max_bytes=len(batch.body) - more, recheck=admission.recheck)
+    wire: Any = admission.admit(USER, 3)
+    found = encoder.sendable(wire, 3)
+    assert isinstance(found, Rejected) is bool(more)
+    assert found is wire or "too_large" in str(found)
+
+
+def test_a_record_that_cannot_be_encoded_is_not_sendable() -> None:
+    admission = Admission(resource=USERS, config=USERS_CONFIG, run_id="r" * 20, now_ms=lambda: 0)
+    encoder = Encoder(public_params={}, max_bytes=10**6, recheck=admission.recheck)
+    wire: Any = admission.admit(attrs.evolve(USER, remark="\ud800"), 3)
+    assert "data[3].remark" in str(encoder.sendable(wire, 3))
