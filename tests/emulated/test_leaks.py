@@ -15,6 +15,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from asyncimport import (
     RetryPolicy,
     Timeouts,
     UserImportConfig,
+    ValidationError,
 )
 from asyncimport.clock import SystemClock
 from asyncimport.emulator import (
@@ -151,6 +153,8 @@ async def arriving(records: Iterable[Any]) -> AsyncIterator[Any]:
 
 #: A generator is pulled in a thread, an async one in a task, an inline one on the loop.
 SOURCES: list[Callable[[Iterator[Any]], Any]] = [iter, arriving, inline]
+#: Of the imports those whose records are put.
+SINK_EVERY = 7
 
 
 async def read(client: ImportClient, source: Any, ending: str, run: dict[str, Any]) -> str:
@@ -185,6 +189,37 @@ async def _outcomes(client: ImportClient, outcomes: OutcomeStream, ending: str, 
                     pass
 
 
+async def put(client: ImportClient, records: Iterator[Any], ending: str, run: dict[str, Any]) -> str:
+    """The same records put into a sink until its ending."""
+    putting = asyncio.create_task(_put(client, records, ending, run))
+    try:
+        await putting
+    except (AsyncImportError, Broken, asyncio.CancelledError) as error:
+        return type(error).__name__
+    return "nothing"
+
+
+async def _put(client: ImportClient, records: Iterator[Any], ending: str, run: dict[str, Any]) -> None:
+    kept = run | {"spool": True} if "journal" in run else run
+    async with client.open_sink(USERS, CONFIG, **kept) as sink:
+        for number, record in enumerate(records):
+            with suppress(ValidationError):
+                await sink.put(record)
+            if ending not in LEAVING or number < 5:
+                continue
+            match ending:
+                case "left":
+                    break
+                case "broken":
+                    raise Broken
+                case "cancelled":
+                    own = asyncio.current_task()
+                    assert own is not None
+                    own.cancel()  # met by the next await
+                case _:
+                    await client.aclose()
+
+
 async def one(number: int, folder: Path) -> list[str]:
     """An import that meets two faults, and one that goes on with its journal where its source ends; by what each ended."""
     ending, books = ENDINGS[number % len(ENDINGS)], BOOKS[number % len(BOOKS)]
@@ -194,8 +229,10 @@ async def one(number: int, folder: Path) -> list[str]:
         app = AppCredentials(app_id=platform.app_id, app_secret=platform.app_secret)
 
         async def imported(url: str, ending: str, **credentials: Any) -> str:
-            source = SOURCES[number % len(SOURCES)](people(ending))
             async with ImportClient(url, policy=POLICY, clock=Hurried(), **credentials) as client:
+                if number % SINK_EVERY == 0:
+                    return await put(client, people(ending), ending, run)
+                source = SOURCES[number % len(SOURCES)](people(ending))
                 return await read(client, source, ending, run)
 
         match ending:
