@@ -142,11 +142,14 @@ class Encoder:
 
     def sendable(self, wire: Wire, position: int) -> Wire | Rejected:
         """A record as it can be sent, or its rejection: it cannot be encoded, or is too large even alone."""
-        checked = self.checked(wire, position)
-        if isinstance(checked, Rejected):
-            return checked
-        size = len(self._dumps([checked]))
-        return checked if size <= self.max_bytes else self._too_large(checked, position, size)
+        try:
+            size = len(self._dumps([wire]))
+        except UNENCODABLE:
+            checked = self.checked(wire, position)
+            if isinstance(checked, Rejected):
+                return checked
+            wire, size = checked, len(self._dumps([checked]))
+        return wire if size <= self.max_bytes else self._too_large(wire, position, size)
 
     def _dumps(self, wires: list[Wire]) -> bytes:
         return json_bytes({"publicParams": self.public_params, "data": wires})

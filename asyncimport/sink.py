@@ -144,11 +144,15 @@ class Sink:
 
         Cancellation: while it waits for room the record is not taken, while it waits for the disk it is.
         """
-        position, item = await self._take(record)
+        if self._open_reader().is_crowded:
+            await self._turn()
+        position = self._reader.next
+        item = self._take(record, position)
         if isinstance(item, Rejected):
             problems = "; ".join(map(str, item.problems))
             raise ValidationError(f"record {position} was not taken: {problems}", item.problems)
-        await self._kept(position)
+        if self._is_spooled:
+            await self._kept(position)
         return Receipt(position, self._pages[position // PAGE])
 
     async def put_many(self, records: Iterable[Any] | AsyncIterable[Any]) -> Receipts:
@@ -164,13 +168,16 @@ class Sink:
         runs: list[range] = []
         pages: dict[int, Page] = {}
         async for record in records if isinstance(records, AsyncIterable) else _each(records):
-            position, _ = await self._take(record)
+            if self._open_reader().is_crowded:
+                await self._turn()
+            position = self._reader.next
+            self._take(record, position)
             pages[position // PAGE] = self._pages[position // PAGE]
             if runs and runs[-1].stop == position:
                 runs[-1] = range(runs[-1].start, position + 1)
             else:
                 runs.append(range(position, position + 1))
-        if runs:
+        if runs and self._is_spooled:
             await self._kept(runs[-1].stop - 1)
         return Receipts(Positions(tuple(runs)), pages)
 
@@ -182,7 +189,7 @@ class Sink:
 
         Cancellation: safe; what was to be sent is sent.
         """
-        self._check_open()
+        self._open_reader()
         end = self._reader.next
         self._reader.flush()
         for page in [page for page in self._pages.values() if page.first < end]:
@@ -222,28 +229,28 @@ class Sink:
         Raises:
             StateError: the sink is not open, or this is another event loop or process.
         """
-        self._check_open()
+        self._open_reader()
         return ThreadSink(asyncio.get_running_loop(), put=self.put, put_many=self.put_many, flush=self.flush)
 
-    async def _take(self, record: Any) -> tuple[int, Wire | Rejected]:
-        """Wait for room, and take in what comes of a record; its position."""
-        self._check_open()
+    async def _turn(self) -> None:
+        """Wait for one's turn to put."""
+        await self._reader.room()
+        self._open_reader()
+
+    def _take(self, record: Any, position: int) -> Wire | Rejected:
+        """Take in what comes of the next record."""
         reader = self._reader
-        if reader.is_crowded:
-            await reader.room()
-            self._check_open()
-        position = reader.next
         item = reader.admitted(record)
         if not isinstance(item, Rejected):
             item = self._stream.parts.stages.encoder.sendable(item, position)
         if position // PAGE not in self._pages:
             self._open_page(position // PAGE)
         reader.put(item)
-        return position, item
+        return item
 
     async def _kept(self, position: int) -> None:
-        """Return when a record is on disk, where it is to be."""
-        if self._is_spooled and not await self._reader.on_disk(position):
+        """Return when a record is on disk."""
+        if not await self._reader.on_disk(position):
             raise self._ended()
 
     def _open_page(self, number: int) -> None:
@@ -276,12 +283,14 @@ class Sink:
         if asyncio.get_running_loop() is not self._loop:
             raise StateError("the sink belongs to another event loop: use `sink.in_thread()` from other threads")
 
-    def _check_open(self) -> None:
+    def _open_reader(self) -> IntakeReader:
+        """Where records are put, while they may be."""
         if self._loop is None:
             raise StateError(_CLOSED)
         self._check_here()
         if not self._reader.is_open:
             raise self._ended()
+        return self._reader
 
     def _ended(self) -> Exception:
         """Why nothing can be put any more: the one error that ended the run, else that the sink was left or is over."""

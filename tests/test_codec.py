@@ -388,3 +388,12 @@ def test_a_record_that_cannot_be_encoded_is_not_sendable() -> None:
     encoder = Encoder(public_params={}, max_bytes=10**6, recheck=admission.recheck)
     wire: Any = admission.admit(attrs.evolve(USER, remark="\ud800"), 3)
     assert "data[3].remark" in str(encoder.sendable(wire, 3))
+
+
+def test_a_record_that_was_repaired_is_sendable_in_its_new_form() -> None:
+    admission = Admission(resource=EVENTS, config=EVENTS_CONFIG, run_id="r" * 20, now_ms=lambda: 0)
+    encoder = Encoder(public_params={}, max_bytes=10**6, recheck=admission.recheck)
+    wire: Any = admission.admit(attrs.evolve(EVENT, intid=Word("a")), 3)
+    found: Any = encoder.sendable(wire, 3)
+    assert found is not wire
+    assert type(found["intid"]) is str
