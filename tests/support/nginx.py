@@ -22,6 +22,7 @@ import pytest
 from attrs import define, field, frozen
 from faulted import Ended, Witness, holds, ledger_witness
 from netruns import Run
+from orphans import with_us
 
 from asyncimport.emulator import Emulator
 
@@ -29,9 +30,6 @@ from asyncimport.emulator import Emulator
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
 needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is missing: its Debian package is named nginx")
 
-_SETPRIV = shutil.which("setpriv")
-#: Where it can be had, the system ends nginx with us, however we end.
-_WITH_US = [] if _SETPRIV is None else [_SETPRIV, "--pdeathsig", "TERM", "--"]
 #: Below the ports that systems give to outgoing connections: nobody takes one while nginx is stopped.
 _PORTS = range(20_000, 32_000)
 _PATIENCE_S = 10.0
@@ -154,7 +152,7 @@ class Nginx:
         folder = str(self.folder)
         files = ["-p", folder, "-c", f"{folder}/nginx.conf", "-e", f"{folder}/error.log"]
         self._process = subprocess.Popen(
-            [*_WITH_US, str(NGINX), *files, "-g", "daemon off;"],
+            [*with_us("TERM"), str(NGINX), *files, "-g", "daemon off;"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
