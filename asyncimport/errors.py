@@ -33,7 +33,14 @@ class AsyncImportError(Exception):
 
 
 class ConfigError(AsyncImportError):
-    """An address, option, config or source object that cannot work. Raised before anything is sent, or at first contact."""
+    """An address, option, config or source object that cannot work. Raised before anything is sent, or at first contact.
+
+    Of a mapping `faults` has everything that is wrong, a sentence each; it is empty elsewhere.
+    """
+
+    def __init__(self, message: str, faults: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults)
 
 
 class ValidationError(AsyncImportError):

@@ -16,6 +16,8 @@ VALUES = [
     "admission", "quick", "guard", "structs", "chunker", "codec", "attempt", "policy", "options", "verdict", "retry", "gate",
     "limit", "rate", "stats", "breaker", "split", "plan", "ending", "rejects", "window", "contact", "redaction", "address", "secret", "mark", "place", "renewal",
     "journal.entry", "journal.change", "journal.known", "journal.fingerprint", "journal.recut",
+    "sources.faults", "sources.mapping", "sources.target", "sources.cells", "sources.binding",
+    "sources.header",
 ]  # fmt: skip
 CLOCKS = {"asyncio", "aiohttp", "time", "threading", "asyncimport.clock"}
 OUTSKIRTS = ("asyncimport.emulator", "asyncimport.cli", "asyncimport.integrations")

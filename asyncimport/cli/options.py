@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Final
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import typer
-from attrs import frozen
+from attrs import evolve, frozen
 
 from asyncimport.cli.metered import Metered
 from asyncimport.configs import EventImportConfig, IdentifyWay, ImportMode, MatchingType, UserImportConfig
 from asyncimport.errors import ConfigError
 from asyncimport.records import Record
-from asyncimport.sources import ColumnMapping, open_source
+from asyncimport.sources import ColumnMapping, open_source, read_mapping
+from asyncimport.sources.cells import number_or_text
+from asyncimport.sources.mapping import Constant
 
 _INPUT: Final = "Input"
 _IMPORT: Final = "What the platform is told"
@@ -83,6 +87,16 @@ class InputOptions:
         str | None,
         typer.Option("--delimiter", rich_help_panel=_INPUT, help="What parts the cells; found when not given."),
     ] = None
+    mapping_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--mapping",
+            metavar="FILE",
+            rich_help_panel=_INPUT,
+            help="A TOML file that maps columns to fields. What the options below say of the same column, field or "
+            "setting counts instead.",
+        ),
+    ] = None
     columns: Annotated[
         list[str] | None,
         typer.Option(
@@ -108,11 +122,13 @@ class InputOptions:
         ),
     ] = None
     separator: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--separator", rich_help_panel=_INPUT, help="What parts several values in one cell of a custom field."
+            "--separator",
+            rich_help_panel=_INPUT,
+            help="What parts several values in one cell of a custom field; when not given, |.",
         ),
-    ] = "|"
+    ] = None
     arguments: Annotated[
         list[str] | None,
         typer.Option(
@@ -127,14 +143,16 @@ class InputOptions:
         bool, typer.Option("--ignore-unknown", rich_help_panel=_INPUT, help="Leave out columns that are no fields.")
     ] = False
     empty: Annotated[
-        Empty,
+        Empty | None,
         typer.Option(
-            "--empty", rich_help_panel=_INPUT, help="An empty cell: the field is absent, or sent as empty text."
+            "--empty",
+            rich_help_panel=_INPUT,
+            help="An empty cell: the field is absent (when not given, too), or sent as empty text.",
         ),
-    ] = Empty.ABSENT
+    ] = None
 
-    def source(self, record: type[Record]) -> Metered:
-        """The file as a source of such records.
+    def source(self, record: type[Record], of_file: ColumnMapping | None = None) -> Metered:
+        """The file as a source of such records; `of_file` is what the mapping file had in it, where that was read.
 
         Raises:
             ConfigError: it cannot be read, or a column and the mapping do not fit.
@@ -145,12 +163,23 @@ class InputOptions:
             format=None if self.format is None else self.format.value,
             encoding=self.encoding,
             delimiter=None if self.delimiter is None else _delimiter(self.delimiter),
-            mapping=self.mapping(),
+            mapping=self.mapping(of_file),
         )
         return Metered(source)
 
-    def mapping(self) -> ColumnMapping | None:
-        """The mapping asked for; None when none is."""
+    def mapping(self, of_file: ColumnMapping | None = None) -> ColumnMapping | None:
+        """The mapping asked for, by the file and by options; None when none is.
+
+        Raises:
+            ConfigError: an option cannot be read, names something twice, or the file cannot be read.
+        """
+        if of_file is None and self.mapping_file is not None:
+            of_file = read_mapping(self.mapping_file)
+        mapping = self._added_to(of_file or ColumnMapping())
+        return None if mapping == ColumnMapping() else mapping
+
+    def _added_to(self, given: ColumnMapping) -> ColumnMapping:
+        """The same with what the options say: of a column or field that they name they alone count."""
         columns = dict(_mapped(text) for text in self.columns or ())
         for text in self.custom or ():
             column, field = _custom_field(text)
@@ -161,17 +190,20 @@ class InputOptions:
         _refuse_repeated("--map and --custom", len(columns), len(self.columns or ()) + len(self.custom or ()))
         _refuse_repeated("--const", len(constants), len(self.constants or ()))
         arguments, rest = self._arguments()
-        mapping = ColumnMapping(
-            columns=columns,
-            constants=constants,
-            arguments=arguments,
-            rest=rest,
-            empty=self.empty.value,
-            separator=self.separator,
+        named = {*columns, *arguments}
+        return evolve(
+            given,
+            columns=_without(given.columns, named) | columns,
+            constants={**given.constants, **constants},
+            identities=[each for each in given.identities if each.column not in named],
+            custom_fields=[each for each in given.custom_fields if each.column not in named],
+            arguments=_without(given.arguments, named) | arguments,
+            rest=rest or given.rest,
+            empty=given.empty if self.empty is None else self.empty.value,
+            separator=given.separator if self.separator is None else self.separator,
         )
-        return None if mapping == ColumnMapping() else mapping
 
-    def _arguments(self) -> tuple[dict[str, str], str]:
+    def _arguments(self) -> tuple[dict[str, str], str | None]:
         named = [name for text in self.arguments or () for name in text.split(",") if name]
         typed = {}
         for name in named:
@@ -183,7 +215,7 @@ class InputOptions:
         takes_all = typed.pop(ALL_OTHERS, None) is not None
         if takes_all and self.ignore_unknown:
             raise ConfigError("--args '*' takes the columns that --ignore-unknown leaves out: give one of them")
-        return typed, "arguments" if takes_all else "ignore" if self.ignore_unknown else "refuse"
+        return typed, "arguments" if takes_all else "ignore" if self.ignore_unknown else None
 
 
 def _delimiter(text: str) -> str:
@@ -201,12 +233,19 @@ def _mapped(text: str) -> tuple[str, str]:
     return column, field
 
 
-def _constant(text: str) -> tuple[str, str]:
-    """Field and value, at the first equals sign. The value may be empty, for a mapping that keeps what is empty."""
+def _without(part: Mapping[str, Any], named: set[str]) -> dict[str, Any]:
+    return {column: value for column, value in part.items() if column not in named}
+
+
+def _constant(text: str) -> tuple[str, Constant]:
+    """Field and value, at the first equals sign. The value may be empty, for a mapping that keeps what is empty.
+
+    An argument that is plainly written as a number is one, as in a cell: a shell knows texts only.
+    """
     field, sign, value = text.partition("=")
     if not (field and sign):
         raise ConfigError(f"--const {text[:60]!r} cannot be read: write it as FIELD=VALUE")
-    return field, value
+    return field, number_or_text(value) if field.startswith("eventargs.") else value
 
 
 def _custom_field(text: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 
 from asyncimport.cli.choices import RunChoices, SpoolChoices
 from asyncimport.cli.connecting import ConnectionOptions
+from asyncimport.cli.mapped import FileMapping, file_mapping, stored_mapping
 from asyncimport.cli.metered import Metered
 from asyncimport.cli.options import EventOptions, InputOptions, UserOptions
 from asyncimport.cli.replaying import ReplayOptions
@@ -46,8 +47,21 @@ class Order:
     given: InputOptions | ReplayOptions
     #: None where the file itself says it.
     params: UserOptions | EventOptions | None = None
+    #: What the mapping file had in it, once that was read.
+    mapping: FileMapping | None = None
     run: RunChoices
     connection: ConnectionOptions
+
+    def with_mapping(self) -> Order:
+        """The same once its mapping file was read, which is then never looked at again.
+
+        Raises:
+            ConfigError: the file is no mapping.
+        """
+        if isinstance(self.given, ReplayOptions) or self.given.mapping_file is None:
+            return self
+        mapping = file_mapping(self.given.mapping_file)
+        return evolve(self, mapping=mapping, given=evolve(self.given, mapping_file=None))
 
     def opened(self) -> tuple[Resource, Metered, Config]:
         """What is imported, from where, and how.
@@ -58,7 +72,8 @@ class Order:
         if isinstance(self.given, ReplayOptions):
             return self.given.opened()
         resource = RESOURCE_OF[self.command]
-        return resource, self.given.source(resource.record), self.config()
+        of_file = None if self.mapping is None else self.mapping.content
+        return resource, self.given.source(resource.record, of_file), self.config()
 
     def config(self) -> Config:
         """The config that the options come to.
@@ -85,6 +100,7 @@ class Order:
             "file": _absolute(self.given.file),
             "rejects": None if run.rejects is None else f"{run.rejects}",
             "given": _plain(evolve(self.given, file=_absolute(self.given.file))),
+            "mapping": None if self.mapping is None else self.mapping.plain(),
             "params": None if self.params is None else _plain(self.params),
             "run": _plain(run, "journal"),
             "connection": _plain(connection, *_SECRETS),
@@ -97,8 +113,9 @@ class Order:
         Raises:
             JournalError: they are others.
         """
-        memo = self.memo()
-        if any(memo[part] != status.memo.get(part) for part in ("command", "given")):
+        ours, theirs = self.memo(), status.memo
+        mappings = [(memo.get("mapping") or {}).get("content") for memo in (ours, theirs)]
+        if mappings[0] != mappings[1] or any(ours[part] != theirs.get(part) for part in ("command", "given")):
             raise JournalError(
                 f"the journal {status.path} belongs to another import: its file, or how that is read, differs. "
                 "Name another journal, or move this one away"
@@ -158,10 +175,11 @@ def order_of(status: JournalStatus) -> Order:
             command=memo["command"],
             given=converter.structure(memo["given"], given),
             params=None if params is None else converter.structure(memo["params"], params),
+            mapping=stored_mapping(memo.get("mapping")),
             run=evolve(converter.structure(memo["run"], run), journal=Path(status.path)),
             connection=converter.structure(memo["connection"], ConnectionOptions),
         )
-    except (BaseValidationError, KeyError, TypeError, ValueError):
+    except (BaseValidationError, ConfigError, KeyError, TypeError, ValueError):
         fault = "was begun by another version of the command: give the same command again"
     raise JournalError(f"the journal {status.path} {fault}")
 

@@ -25,6 +25,7 @@ def begin(order: Order, output: OutputOptions) -> int:
     Raises:
         AsyncImportError: what ended the import, or kept it from beginning.
     """
+    order = order.with_mapping()
     status = _begun_from_a_stream(order)
     if status is None:
         resource, source, config = order.opened()
@@ -68,6 +69,8 @@ def resume(journal: Path, connection: ConnectionOptions, output: OutputOptions) 
             f"the journal {status.path} has nothing of {status.source_name} yet, which is not read by resume: "
             "give the same command again"
         )
+    if order.mapping is not None:
+        order.mapping.check_unchanged(status.path)
     resource, source, config = order.opened()
     return run_import(Job(order=order, resource=resource, source=source, config=config, output=output))
 

@@ -20,12 +20,15 @@ from asyncimport.sources.csv_file import CsvFile, read_csv
 from asyncimport.sources.file import open_source
 from asyncimport.sources.inline import Inline, inline
 from asyncimport.sources.jsonl_file import JsonlFile, read_jsonl
-from asyncimport.sources.mapping import ColumnMapping
+from asyncimport.sources.mapping import ColumnMapping, CustomFieldColumn, IdentityColumn
+from asyncimport.sources.mapping_file import read_mapping
 from asyncimport.sources.replay import ReplayFile, replay
 
 __all__ = [
     "ColumnMapping",
     "CsvFile",
+    "CustomFieldColumn",
+    "IdentityColumn",
     "Inline",
     "JsonlFile",
     "ReplayFile",
@@ -33,5 +36,6 @@ __all__ = [
     "open_source",
     "read_csv",
     "read_jsonl",
+    "read_mapping",
     "replay",
 ]

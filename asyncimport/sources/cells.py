@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
-from asyncimport.fields import INT64, Flag, Text
+from asyncimport.fields import INT64, MILLISECONDS, Flag, Text, millis_of
 from asyncimport.sources.mapping import quoted
-from asyncimport.sources.target import WHOLE_NUMBER, Argument, OneCustomField, OneIdentity, Target, Whole
+from asyncimport.sources.target import WHOLE_NUMBER, Argument, Moment, OneCustomField, OneIdentity, Target, Whole
 
 Row = dict[str, Any]
 #: Fills a row with a cell that is not empty.
 Put = Callable[[Row, str], None]
+#: Fills a row with a value.
+PutValue = Callable[[Row, Any], None]
 
 _NUMBER = re.compile(r"0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)(\.)[0-9]+")
 #: A double carries 15 digits exactly (IEEE 754); longer runs of digits are identifiers.
@@ -24,6 +27,13 @@ _ANY_WHOLE = re.compile(r"[+-]?[0-9]+")
 _ANY_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 #: Longer ones are beyond 64 bits unread (CPython's `int` refuses 4,300 digits).
 _WHOLE_DIGITS: Final = 400
+#: Seconds or milliseconds; what is finer than a millisecond is cut off.
+_SINCE_1970 = re.compile(r"([0-9]{1,20})(?:\.([0-9]+))?")
+_WRITTEN: Final = {
+    "iso": "write it as ISO 8601, such as 2025-03-01T10:00:00+08:00",
+    "s": "write it as seconds since 1970",
+    "ms": "write it as milliseconds since 1970",
+}
 _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -39,11 +49,13 @@ def put_of(target: Target, separator: str) -> Put:
     """What puts a cell of this target in a row; what cannot be converted stays text, for admission to refuse."""
     match target:
         case Whole(wire, Text()):
-            return _text(wire)
+            return _as_it_is(wire)
         case Whole(wire, Flag()):
             return _flag(wire)
         case Whole(wire):
             return _whole_number(wire)
+        case Moment():
+            return _moment(target)
         case Argument():
             return _argument(target)
         case OneIdentity():
@@ -52,19 +64,35 @@ def put_of(target: Target, separator: str) -> Put:
             return _custom_field(target, separator)
 
 
+def put_value_of(target: Target) -> PutValue:
+    """What puts a value in a row as it is, with the type it has."""
+    match target:
+        case Whole(wire) | Moment(wire):
+            return _as_it_is(wire)
+        case OneIdentity():
+            return _identity(target)
+        case Argument(wire, name):
+
+            def put(row: Row, value: Any) -> None:
+                row.setdefault(wire, {})[name] = value
+
+        case OneCustomField(wire):
+
+            def put(row: Row, value: Any) -> None:
+                row.setdefault(wire, []).append({**target.named, "values": [value]})
+
+    return put
+
+
 def put_empty_of(target: Target) -> Put | None:
     """What puts an empty text in a row; None where no empty text can be."""
     match target:
         case Whole(wire, Text(non_empty=False, choices=())):
-            return _text(wire)
+            return _as_it_is(wire)
         case Argument(type="auto" | "text"):
             return _argument(target)
-        case OneCustomField(wire):
-
-            def put(row: Row, cell: str) -> None:
-                row.setdefault(wire, []).append({**target.named, "values": [cell]})
-
-            return put
+        case OneCustomField():
+            return put_value_of(target)
         case _:
             return None
 
@@ -74,9 +102,9 @@ def is_text(target: Target) -> bool:
     return isinstance(target, Whole) and isinstance(target.kind, Text)
 
 
-def _text(wire: str) -> Put:
-    def put(row: Row, cell: str) -> None:
-        row[wire] = cell
+def _as_it_is(wire: str) -> PutValue:
+    def put(row: Row, value: Any) -> None:
+        row[wire] = value
 
     return put
 
@@ -106,20 +134,29 @@ def _argument(target: Argument) -> Put:
     return put
 
 
-def _identity(target: OneIdentity) -> Put:
-    wire, identity_type = target.wire, target.identity_type
+def _moment(target: Moment) -> Put:
+    wire, moment_in = target.wire, moment_for(target)
 
     def put(row: Row, cell: str) -> None:
-        row.setdefault(wire, []).append({"identityType": identity_type, "identityValue": cell})
+        row[wire] = moment_in(cell)
+
+    return put
+
+
+def _identity(target: OneIdentity) -> PutValue:
+    wire, named = target.wire, target.named
+
+    def put(row: Row, value: Any) -> None:
+        row.setdefault(wire, []).append({**named, "identityValue": value})
 
     return put
 
 
 def _custom_field(target: OneCustomField, separator: str) -> Put:
-    wire, named = target.wire, target.named
+    wire, named, parts_at = target.wire, target.named, target.separator or separator
 
     def put(row: Row, cell: str) -> None:
-        values = [value for value in cell.split(separator) if value]
+        values = [value for value in cell.split(parts_at) if value]
         if values:
             row.setdefault(wire, []).append({**named, "values": values})
 
@@ -158,3 +195,57 @@ def number_for(target: Argument) -> Callable[[str], int | float]:
         return number
 
     return number_in
+
+
+def moment_for(target: Moment) -> Callable[[Any], int]:
+    """What reads the moment of a field, in milliseconds since 1970, from text, a number or a datetime.
+
+    It refuses the record whose value is none in this format, has no zone and is given none, or lies in the hour that
+    the clocks of its zone show twice or leave out. A text may have blanks around it.
+    """
+
+    def moment_in(value: Any) -> int:
+        if target.format == "iso" or isinstance(value, datetime):
+            millis = millis_of(_aware(_datetime(value, target), target))
+        else:
+            millis = _since_1970(value, target)
+        if millis not in MILLISECONDS:
+            raise _refused("has a moment outside 1973-03-03 to 5138-11-16", target, "look at its format")
+        return millis
+
+    return moment_in
+
+
+def _refused(what: str, target: Moment, advice: str) -> Refused:
+    return Refused(f"{what} in column {quoted(target.column)}: {advice}")
+
+
+def _datetime(value: Any, target: Moment) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    try:
+        return datetime.fromisoformat(value.strip())
+    except (AttributeError, ValueError):  # no text, or another one
+        raise _refused("has no moment", target, _WRITTEN["iso"]) from None
+
+
+def _aware(moment: datetime, target: Moment) -> datetime:
+    if moment.utcoffset() is not None:
+        return moment
+    if target.zone is None:
+        raise _refused("has a time without a zone", target, "write its offset, or name the zone of such times")
+    early, late = (moment.replace(tzinfo=target.zone, fold=fold) for fold in (0, 1))
+    if early.utcoffset() != late.utcoffset():
+        what = f"has a time that the clocks of {target.zone} show twice or leave out"
+        raise _refused(what, target, "write its offset")
+    return early
+
+
+def _since_1970(value: Any, target: Moment) -> int:
+    is_number_or_text = isinstance(value, str | int | float) and not isinstance(value, bool)
+    found = _SINCE_1970.fullmatch(str(value).strip()) if is_number_or_text else None
+    if found is None:
+        raise _refused("has no moment", target, _WRITTEN[target.format])
+    if target.format == "ms":
+        return int(found[1])
+    return int(found[1]) * 1000 + int((found[2] or "")[:3].ljust(3, "0"))

@@ -117,18 +117,19 @@ def csv_file_of(
     Raises:
         ConfigError: as `read_csv`.
     """
-    fault = None
+    fault: str | None = None
+    faults: tuple[str, ...] = ()
     with origin.first_lines() as lines:
         try:
             head, text = _head(lines, codec)
             parted = delimiter or max(_DELIMITERS, key=text.count)
             columns = columns_of(_cells(text, parted), record, mapping)
         except ConfigError as error:
-            fault = str(error)
+            fault, faults = str(error), error.faults
         if not fault and not origin.is_stream:
             fault = fault_of(look(chain(head, lines)), codec, _REMEDY)
     if fault:
-        raise ConfigError(f"{origin.name}: {fault}")
+        raise ConfigError(f"{origin.name}: {fault}", faults)
     dialect = Dialect(encoding=codec, delimiter=parted)
     reading = reading_of(record.__name__, codec, parted, *head, mapping=mapping)
     return CsvFile(path=origin.path, dialect=dialect, columns=columns, head=head, origin=origin, reading=reading)

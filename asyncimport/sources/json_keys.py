@@ -8,13 +8,23 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
+from asyncimport.errors import ConfigError
+from asyncimport.fields import JsonObject
 from asyncimport.records import Record
 from asyncimport.shape import Shape, shape_of
-from asyncimport.sources.cells import Refused, Row, number_for, put_empty_of
-from asyncimport.sources.csv_columns import check_once, constant_of
+from asyncimport.sources.binding import argument_by_rest, bound, doubled
+from asyncimport.sources.cells import PutValue, Refused, Row, moment_for, number_for, put_empty_of
+from asyncimport.sources.faults import Faults
 from asyncimport.sources.filled import Step, column_that_filled
 from asyncimport.sources.mapping import ColumnMapping, quoted
-from asyncimport.sources.target import Argument, OneCustomField, OneIdentity, Target, Whole, argument_of, target_of
+from asyncimport.sources.target import (
+    Argument,
+    Moment,
+    OneCustomField,
+    OneIdentity,
+    Target,
+    Whole,
+)
 
 
 @frozen
@@ -37,7 +47,7 @@ class Keys:
     shape: Shape = field(repr=False)
     moves: Mapping[str, Move] = field(repr=False)
     #: What moves the values of keys that are neither named nor a field; None leaves them for admission to refuse.
-    rest: Callable[[str], Move] | None = field(repr=False)
+    rest: Callable[[str], Move | None] | None = field(repr=False)
     #: Of each constant the wire name, and what makes its value anew.
     constants: tuple[tuple[str, Callable[[], Any]], ...] = field(repr=False)
 
@@ -99,58 +109,71 @@ def keys_of(record: type[Record], rules: ColumnMapping) -> Keys:
     """Read a mapping of keys.
 
     Raises:
-        ConfigError: a field that is none or is filled twice, arguments for a record that takes none.
+        ConfigError: a field that is none or is filled twice, arguments for a record that takes none, a constant that
+            its field does not take. All of them at once.
     """
     shape = shape_of(record)
-    targets: dict[str, Target] = {
-        key: target_of(name, shape, f"{quoted(name)}, to which {quoted(key)} is mapped,", of_json=True)
-        for key, name in rules.columns.items()
-    }
-    targets |= {key: argument_of(key, shape, kind) for key, kind in rules.arguments.items()}
-    constants = {name: target_of(name, shape, f"constant {quoted(name)}") for name in rules.constants}
-    check_once((quoted(name), target) for name, target in [*targets.items(), *constants.items()])
+    faults = Faults()
+    binding = bound(shape, rules, faults, of_json=True)
+    named = [*binding.columns.items(), *binding.constants.items()]
+    for fault in doubled((quoted(name), target) for name, target in named):
+        faults.add(fault)
+    rest = faults.attempt(partial(_rest, shape, rules))
+    faults.raise_any()
     return Keys(
         shape=shape,
-        rest=_rest(shape, rules),
-        moves={key: _move_to(target, rules) for key, target in targets.items()},
-        constants=tuple(_constant(target, rules.constants[name], rules) for name, target in constants.items()),
+        rest=rest,
+        moves={key: move_to(target, rules) for key, target in binding.columns.items()},
+        constants=tuple((wire, partial(made, wire, value, put)) for wire, value, put in binding.values),
     )
 
 
-def _constant(target: Target, text: str, rules: ColumnMapping) -> tuple[str, Callable[[], Any]]:
-    wire, _, put = constant_of(target, text, rules)
-
-    def value() -> Any:
-        made: Row = {}
-        put(made, text)
-        return made.get(wire)
-
-    return wire, value
+def made(wire: str, value: Any, put: PutValue) -> Any:
+    """What a constant puts in its field, made anew (`Binding.values`)."""
+    row: Row = {}
+    put(row, value)
+    return row.get(wire)
 
 
-def _rest(shape: Shape, rules: ColumnMapping) -> Callable[[str], Move] | None:
-    match rules.rest:
-        case "ignore":
-            return lambda _: _IGNORED
-        case "arguments":
-            argument_of("any", shape)  # refused at once for a record that takes none
-            return lambda key: _move_to(argument_of(key, shape), rules)
-        case _:
-            return None
+def _rest(shape: Shape, rules: ColumnMapping) -> Callable[[str], Move | None] | None:
+    """What becomes of keys that are neither named nor a field.
+
+    Raises:
+        ConfigError: arguments for a record that takes none.
+    """
+    if rules.rest == "arguments" or rules.arguments_prefix:
+        if not any(isinstance(each.kind, JsonObject) for each in shape.fields):
+            raise ConfigError(f"{shape.record.__name__} takes no arguments, so no other keys can be some: ignore them")
+    elif rules.rest == "refuse":
+        return None
+
+    def move(key: str) -> Move | None:
+        target = argument_by_rest(key, shape, rules)
+        if target is not None:
+            return move_to(target, rules)
+        return _IGNORED if rules.rest == "ignore" else None
+
+    return move
 
 
-def _move_to(target: Target, rules: ColumnMapping) -> Move:
+def move_to(target: Target, rules: ColumnMapping) -> Move:
+    """What moves a value that keeps its type to this target.
+
+    Its part raises `Refused` for an argument that is no number and for what is no moment.
+    """
     match target:
         case Whole():
             part: Callable[[Any], Any] = _same
+        case Moment():
+            part = moment_for(target)
         case Argument(type="number"):
             part = partial(_number_argument, target.name, number_for(target))
         case Argument():
             part = partial(_argument, target.name)
         case OneIdentity():
-            part = partial(_identity, target.identity_type)
+            part = partial(_identity, target.named)
         case OneCustomField():
-            part = partial(_custom_field, target.named, rules.separator)
+            part = partial(_custom_field, target.named, target.separator or rules.separator)
     keeps_empty = rules.empty == "keep" and put_empty_of(target) is not None
     return Move(target.wire, part if keeps_empty else partial(_unless_empty, part))
 
@@ -179,8 +202,8 @@ def _number_argument(name: str, read: Callable[[str], int | float], value: Any) 
     return {name: value if is_number else read(value if isinstance(value, str) else "")}
 
 
-def _identity(identity_type: str, value: Any) -> list[Any]:
-    return [{"identityType": identity_type, "identityValue": value}]
+def _identity(named: Row, value: Any) -> list[Any]:
+    return [{**named, "identityValue": value}]
 
 
 def _custom_field(named: Row, separator: str, value: Any) -> list[Any] | None:

@@ -271,12 +271,13 @@ def jsonl_file_of(origin: Origin, record: type[Record] | None, mapping: ColumnMa
         keys = None if mapping is None or record is None else keys_of(record, mapping)
     except ConfigError as error:
         fault: str | None = str(error)
+        faults = error.faults
     else:
-        fault = None
+        fault, faults = None, ()
     if fault is None and not origin.is_stream:
         with origin.first_lines() as lines:
             fault = fault_of(look(lines), _UTF_8, _REMEDY)
     if fault is not None:
-        raise ConfigError(f"{origin.name}: {fault}")
+        raise ConfigError(f"{origin.name}: {fault}", faults)
     reading = reading_of("" if record is None else record.__name__, mapping=mapping)
     return JsonlFile(path=origin.path, keys=keys, origin=origin, reading=reading)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from datetime import tzinfo
 from typing import Any, Final
 
 from attrs import frozen
@@ -13,7 +14,7 @@ from asyncimport.errors import ConfigError
 from asyncimport.fields import Flag, Int64, JsonObject, Kind, ListOf, Millis, Text
 from asyncimport.records import CustomField, Identity
 from asyncimport.shape import ObjectOf, Shape
-from asyncimport.sources.mapping import quoted
+from asyncimport.sources.mapping import ColumnMapping, CustomFieldColumn, IdentityColumn, quoted
 
 #: 30 digits: admission says what is wrong above 64 bits, and `int` never meets thousands of digits.
 WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,30}")
@@ -25,6 +26,20 @@ class Whole:
 
     wire: str
     kind: Kind
+
+    @property
+    def key(self) -> str:
+        return self.wire
+
+
+@frozen
+class Moment:
+    """A field that holds a moment, and how its column writes it (`ColumnMapping.moments`)."""
+
+    wire: str
+    column: str
+    format: str
+    zone: tzinfo | None
 
     @property
     def key(self) -> str:
@@ -50,10 +65,26 @@ class OneIdentity:
 
     wire: str
     identity_type: str
+    platform: str | None = None
+    mpid: str | None = None
+    is_wechat_ecosystem: bool | None = None
 
     @property
     def key(self) -> str:
-        return f"{self.wire}.{self.identity_type}"
+        """Apps know the same person by different values of one type."""
+        app = filter(None, (self.platform, self.mpid))
+        return ".".join((self.wire, self.identity_type, *app))
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """Its wire form but for the value."""
+        named = {
+            "identityType": self.identity_type,
+            "platform": self.platform,
+            "mpid": self.mpid,
+            "isWeChatEcosystem": self.is_wechat_ecosystem,
+        }
+        return {name: part for name, part in named.items() if part is not None}
 
 
 @frozen
@@ -63,6 +94,8 @@ class OneCustomField:
     wire: str
     config_id: int | None
     config_name: str
+    #: Of its own; None takes that of the mapping.
+    separator: str | None = None
 
     @property
     def key(self) -> str:
@@ -76,7 +109,7 @@ class OneCustomField:
 
 
 #: `key` is the full wire name, the same for all names of one target.
-Target = Whole | Argument | OneIdentity | OneCustomField
+Target = Whole | Moment | Argument | OneIdentity | OneCustomField
 
 
 def target_of(name: str, shape: Shape, spoken: str, *, of_json: bool = False) -> Target:
@@ -111,17 +144,57 @@ def _custom_field(wire: str, part: str, spoken: str) -> OneCustomField:
     return OneCustomField(wire, int(config_id) if config_id else None, config_name)
 
 
-def argument_of(column: str, shape: Shape, kind: str = "auto") -> Argument:
-    """The argument that a column is under its own name.
+def argument_of(column: str, shape: Shape, kind: str = "auto", prefix: str = "") -> Argument:
+    """The argument that a column is under its own name, or under what follows the prefix.
 
     Raises:
         ConfigError: the record has no free mapping.
     """
     for field in shape.fields:
         if isinstance(field.kind, JsonObject):
-            return Argument(field.wire, column.removeprefix(f"{field.wire}.") or column, kind)
+            key = column.removeprefix(prefix)
+            return Argument(field.wire, key.removeprefix(f"{field.wire}.") or column, kind)
     message = f"{shape.record.__name__} takes no arguments, so column {quoted(column)} cannot be one"
     raise ConfigError(f"{message}: map it to a field, or ignore it")
+
+
+def identity_of(column: IdentityColumn, shape: Shape) -> OneIdentity:
+    """The identity that a column holds.
+
+    Raises:
+        ConfigError: the record has no list of identities.
+    """
+    wire = _list_of(Identity, shape, f"identities, so column {quoted(column.column)} cannot be one")
+    return OneIdentity(wire, column.identity_type, column.platform, column.mpid, column.is_wechat_ecosystem)
+
+
+def custom_field_of(column: CustomFieldColumn, shape: Shape) -> OneCustomField:
+    """The custom field that a column holds.
+
+    Raises:
+        ConfigError: the record has no custom fields.
+    """
+    wire = _list_of(CustomField, shape, f"custom fields, so column {quoted(column.column)} cannot be one")
+    return OneCustomField(wire, column.config_id, column.config_name, column.separator)
+
+
+def _list_of(record: type[Any], shape: Shape, what: str) -> str:
+    """The wire name of the field that lists such records."""
+    for field in shape.fields:
+        if _items(field.kind) is record:
+            return field.wire
+    raise ConfigError(f"{shape.record.__name__} takes no {what}: map it to a field, or ignore it")
+
+
+def moment_of(target: Target, column: str, rules: ColumnMapping) -> Moment:
+    """The same field, read as the mapping says that the column writes its moment.
+
+    Raises:
+        ConfigError: the field holds no moment.
+    """
+    if not (isinstance(target, Whole) and isinstance(target.kind, Millis)):
+        raise ConfigError(f"column {quoted(column)} is given as a moment and fills {target.key}, which holds none")
+    return Moment(target.wire, column, rules.moments[column], rules.tzinfo)
 
 
 def known_forms(shape: Shape) -> str:

@@ -35,9 +35,9 @@ def people(folder: Path, rows: int = 3, header: str = "thirdId,realName") -> str
             "column 'fone' is no field of UserProfile: did you mean phone? Else map it to a field (--map), or ignore it (--ignore-unknown)",
         ),
         (
-            "thirdId,Name,City",
+            "thirdId,Town,City",
             [],
-            "columns 'Name', 'City' are no fields of UserProfile: map them to fields (--map, --args), or ignore them (--ignore-unknown)",
+            "columns 'Town', 'City' are no fields of UserProfile: map them to fields (--map, --args), or ignore them (--ignore-unknown)",
         ),
         ("thirdId,third_id", [], "columns 'thirdId' and 'third_id' fill the same field: remove one"),
         ("thirdId,x", ["--map", "y=phone"], "'y'"),

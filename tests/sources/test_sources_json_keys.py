@@ -183,7 +183,9 @@ def test_the_key_behind_a_place_is_told(tmp_path: Path, place: str, key: str | N
     }
     path.write_text(json.dumps(event) + "\n[]\n", encoding="utf-8")
     mapping = ColumnMapping(
-        columns={"tel": "identities.phone", "price": "eventargs.c_price"}, constants={"time": "1"}, rest="arguments"
+        columns={"tel": "identities.phone", "price": "eventargs.c_price"},
+        constants={"time": "1740758400000"},
+        rest="arguments",
     )
     rows = iter(read_jsonl(path, record=Event, mapping=mapping))
     next(rows)
@@ -225,7 +227,7 @@ def test_named_arguments_are_told_too_and_what_the_mapping_takes_by_the_way_is_n
     mapping = ColumnMapping(
         columns={"k": "eventKey"},
         arguments={"prise": "number", "price": "number"},
-        constants={"time": "1"},
+        constants={"time": "1740758400000"},
         rest="arguments",
     )
     after = unseen_after_each(path, mapping, Event)
