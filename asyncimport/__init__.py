@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from asyncimport.batch import Positions
     from asyncimport.check import CheckReport, ErrorExample, ErrorGroup
     from asyncimport.client import ImportClient
-    from asyncimport.configs import EventImportConfig, IdentifyWay, ImportMode, MatchingType, UserImportConfig
+    from asyncimport.configs import (
+        EventImportConfig,
+        EventImportConfigV1,
+        GroupImportConfig,
+        IdentifyWay,
+        ImportMode,
+        MatchingType,
+        OptType,
+        TagImportConfig,
+        UserImportConfig,
+        UserImportConfigV2,
+    )
     from asyncimport.credentials import AppCredentials
     from asyncimport.errors import (
         AsyncImportError,
@@ -41,8 +52,17 @@ if TYPE_CHECKING:
     from asyncimport.outcome import Accepted, BatchOutcome, ImportReport, Rejected, Skipped, Unconfirmed, Unsent
     from asyncimport.policy import DispatchPolicy, Meaning, Rate, RetryPolicy, Share, Timeouts
     from asyncimport.receipt import Receipt, Receipts
-    from asyncimport.records import CustomField, Event, Identity, UserProfile
-    from asyncimport.resources import EVENTS, USERS, Resource
+    from asyncimport.records import (
+        CustomField,
+        Event,
+        EventV1,
+        GroupAssignment,
+        Identity,
+        TagAssignment,
+        UserProfile,
+        UserProfileV2,
+    )
+    from asyncimport.resources import EVENTS, EVENTS_V1, GROUPS, TAGS, USERS, USERS_V2, Resource
     from asyncimport.sink import Sink, SinkStatistics
     from asyncimport.stats import ClientStats
     from asyncimport.stream import OutcomeStream
@@ -51,7 +71,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EVENTS",
+    "EVENTS_V1",
+    "GROUPS",
+    "TAGS",
     "USERS",
+    "USERS_V2",
     "Accepted",
     "AppCredentials",
     "AsyncImportError",
@@ -66,6 +90,10 @@ __all__ = [
     "ErrorGroup",
     "Event",
     "EventImportConfig",
+    "EventImportConfigV1",
+    "EventV1",
+    "GroupAssignment",
+    "GroupImportConfig",
     "HttpOptions",
     "IdentifyWay",
     "Identity",
@@ -76,6 +104,7 @@ __all__ = [
     "JournalError",
     "MatchingType",
     "Meaning",
+    "OptType",
     "OutcomeStream",
     "PlatformRefused",
     "Positions",
@@ -92,6 +121,8 @@ __all__ = [
     "Skipped",
     "SourceError",
     "StateError",
+    "TagAssignment",
+    "TagImportConfig",
     "ThreadSink",
     "Timeouts",
     "TooManyRejected",
@@ -100,7 +131,9 @@ __all__ = [
     "Unsent",
     "UploadStalled",
     "UserImportConfig",
+    "UserImportConfigV2",
     "UserProfile",
+    "UserProfileV2",
     "ValidationError",
     "__version__",
 ]
@@ -110,7 +143,18 @@ _HOMES = {
     "batch": ("Positions",),
     "check": ("CheckReport", "ErrorExample", "ErrorGroup"),
     "client": ("ImportClient",),
-    "configs": ("EventImportConfig", "IdentifyWay", "ImportMode", "MatchingType", "UserImportConfig"),
+    "configs": (
+        "EventImportConfig",
+        "EventImportConfigV1",
+        "GroupImportConfig",
+        "IdentifyWay",
+        "ImportMode",
+        "MatchingType",
+        "OptType",
+        "TagImportConfig",
+        "UserImportConfig",
+        "UserImportConfigV2",
+    ),
     "credentials": ("AppCredentials",),
     "errors": (
         "AsyncImportError",
@@ -129,9 +173,18 @@ _HOMES = {
     "options": ("RunOptions",),
     "outcome": ("Accepted", "BatchOutcome", "ImportReport", "Rejected", "Skipped", "Unconfirmed", "Unsent"),
     "policy": ("DispatchPolicy", "Meaning", "Rate", "RetryPolicy", "Share", "Timeouts"),
-    "records": ("CustomField", "Event", "Identity", "UserProfile"),
     "receipt": ("Receipt", "Receipts"),
-    "resources": ("EVENTS", "Resource", "USERS"),
+    "records": (
+        "CustomField",
+        "Event",
+        "EventV1",
+        "GroupAssignment",
+        "Identity",
+        "TagAssignment",
+        "UserProfile",
+        "UserProfileV2",
+    ),
+    "resources": ("EVENTS", "EVENTS_V1", "GROUPS", "Resource", "TAGS", "USERS", "USERS_V2"),
     "sink": ("Sink", "SinkStatistics"),
     "stats": ("ClientStats",),
     "stream": ("OutcomeStream",),

@@ -13,11 +13,10 @@ from typing import Final
 from attrs import field, frozen
 
 from asyncimport.errors import ConfigError
-from asyncimport.resources import RESOURCES, Resource
+from asyncimport.resources import RESOURCES, Resource, is_plain_path
 
 #: ASCII only (an international name in its xn-- form), no user info, no query, no fragment, no escapes.
 _URL: Final = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?((?:/[A-Za-z0-9._~-]+)*)/?")
-_PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 #: The token call (PLATFORM.md, E).
 TOKEN_PATH: Final = "/app/getOrgAccessToken"  # noqa: S105 -- a path
 _MAX_PORT: Final = 65_535
@@ -67,7 +66,7 @@ def read_address(base_url: str, endpoints: Mapping[str, str] | None, *, allow_in
     for name, path in paths.items():
         if name not in known:
             raise ConfigError(f"endpoints names {name!r}: it takes {', '.join(known)}")
-        if not isinstance(path, str) or not _PATH.fullmatch(path) or ".." in path:
+        if not is_plain_path(path):
             raise ConfigError(
                 f"endpoints[{name!r}] must be a plain path under the base URL, such as /audience/info/batchAdd"
             )

@@ -216,6 +216,17 @@ class JsonObject:
         return copy_json(value, at, problems, MAX_DEPTH)
 
 
+@frozen
+class JsonList:
+    """A list or tuple of any JSON values, nested too, for items that no document describes: passed on as they are given."""
+
+    def copy(self, value: Any, at: At, problems: list[Problem]) -> Any:
+        if not isinstance(value, list | tuple):
+            problems.append(at.problem(value, "takes a list of JSON values"))
+            return ABSENT
+        return copy_json(value, at, problems, MAX_DEPTH)
+
+
 def copy_json(value: Any, at: At, problems: list[Problem], depth: int) -> Any:
     """Copy any JSON value; tuples become lists; floats must be finite, integers of 64 bits, signed, keys text.
 

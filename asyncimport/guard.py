@@ -18,19 +18,20 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from asyncimport.fields import INT64, MILLISECONDS, Flag, Int64, JsonObject, ListOf, Millis, Text, millis_of
-from asyncimport.shape import Field, NamesFilled, Needs, ObjectOf, Requirement, Shape, shape_of
+from asyncimport.fields import INT64, MILLISECONDS, Flag, Int64, JsonList, JsonObject, ListOf, Millis, Text, millis_of
+from asyncimport.shape import Field, NamesFilled, Needs, NeedsOneOf, ObjectOf, Requirement, Shape, shape_of
 
 #: From a record, or a list of them, and the struct or structs made of it to whether these are its wire form. It may raise what a
 #: mapping of the user's raises.
 Guard = Callable[[Any, Any], bool]
 
-#: Of a free part: keys, items of a list or object in it, and levels. What has more is the reference's, which counts up to
+#: Of a free part: keys or items, items of a list or object in it, and levels. What has more is the reference's, which counts up to
 #: `fields.MAX_VALUES`: 1,000 x 20 x 20 are fewer.
 MAX_PLAIN_KEYS: Final = 1_000
 MAX_PLAIN_ITEMS: Final = 20
 MAX_PLAIN_DEPTH: Final = 3
 _PLAIN: Final = frozenset({str, int, float, bool})
+_LISTS: Final = frozenset({list, tuple})
 
 
 class Form(Enum):
@@ -67,6 +68,16 @@ def copy_object(value: Any) -> dict[str, Any] | None:
         return None
 
 
+def copy_list(value: Any) -> list[Any] | None:
+    """A copy of a list or tuple of JSON values, the objects in it without their absent keys, or None in doubt."""
+    if type(value) not in _LISTS or len(value) > MAX_PLAIN_KEYS:
+        return None
+    try:
+        return [_copied_part(item, MAX_PLAIN_DEPTH - 1) for item in value]
+    except _Doubt:
+        return None
+
+
 class _Doubt(Exception):
     """Something that is left to the reference."""
 
@@ -88,8 +99,13 @@ def _copied_item(item: Any, kind: type[Any], depth: int) -> Any:
     if kind is dict and depth > 0 and len(item) <= MAX_PLAIN_ITEMS:
         return _copied(item, depth)
     if kind is list and depth > 0 and len(item) <= MAX_PLAIN_ITEMS:
-        return [x if x is None else _copied_item(x, type(x), depth - 1) for x in item]
+        return [_copied_part(x, depth - 1) for x in item]
     raise _Doubt
+
+
+def _copied_part(item: Any, depth: int) -> Any:
+    """The copy of an item of a list, where None keeps its place."""
+    return None if item is None else _copied_item(item, type(item), depth)
 
 
 def _copied_into(wire: Any, name: str, given: Any) -> bool:
@@ -99,6 +115,17 @@ def _copied_into(wire: Any, name: str, given: Any) -> bool:
     if type(given) is dict and len(given) <= MAX_PLAIN_KEYS and _PLAIN.issuperset(map(type, given.values())):
         return True
     copied = copy_object(given)
+    setattr(wire, name, copied)
+    return copied is not None
+
+
+def _list_copied_into(wire: Any, name: str, given: Any) -> bool:
+    """The same for a free list."""
+    if given is None:
+        return True
+    if type(given) in _LISTS and len(given) <= MAX_PLAIN_KEYS and _PLAIN.issuperset(map(type, given)):
+        return True
+    copied = copy_list(given)
     setattr(wire, name, copied)
     return copied is not None
 
@@ -122,10 +149,11 @@ class _Source:
     form: Form
     names: dict[str, Any] = field(
         factory=lambda: {
-            "LISTS": frozenset({list, tuple, type(None)}),
+            "LISTS": _LISTS | {type(None)},
             "INTS": frozenset({int, type(None)}),
             "flat": chain.from_iterable,
             "copied": _copied_into,
+            "list_copied": _list_copied_into,
             "moment": _moment_into,
         }
     )
@@ -168,6 +196,11 @@ def _moments_last(shape: Shape) -> list[Field]:
     return sorted(shape.fields, key=lambda spec: isinstance(spec.kind, Millis))
 
 
+def _copier(spec: Field) -> str:
+    """What copies a free part, as the generated code calls it."""
+    return "copied" if isinstance(spec.kind, JsonObject) else "list_copied"
+
+
 def _emit_object(source: _Source, shape: Shape, *, level: int, depth: int) -> None:
     """Lines that look at the object `r<level>` and the struct `w<level>` made of it."""
     record, wire = f"r{level}", f"w{level}"
@@ -180,8 +213,8 @@ def _emit_object(source: _Source, shape: Shape, *, level: int, depth: int) -> No
                 source.line(depth, f"if type({value}) not in INTS: return False")
             case Millis():
                 source.line(depth, f"if not moment({wire}, {spec.name!r}, {value}): return False")
-            case JsonObject():
-                source.line(depth, f"if not copied({wire}, {spec.name!r}, {value}): return False")
+            case JsonObject() | JsonList():
+                source.line(depth, f"if not {_copier(spec)}({wire}, {spec.name!r}, {value}): return False")
             case ListOf(item=item):
                 source.line(depth, f"v = {value}")
                 source.line(depth, "if type(v) not in LISTS: return False")
@@ -203,6 +236,8 @@ def _emit_requirement(source: _Source, requirement: Requirement, shape: Shape, *
         case Needs(field=given, other=other):
             name, needed = shape.by_name[given].name, shape.by_name[other].name
             source.line(depth, f"if {wire}.{name} is not None and {wire}.{needed} is None: return False")
+        case NeedsOneOf():
+            source.line(depth, f"if {_lacks_all(requirement, shape, wire)}: return False")
         case NamesFilled(field=naming) if requirement.applies(source.config):
             source.line(depth, f"v = {wire}.{shape.by_name[naming].name}")
             source.line(depth, "if not v: return False")
@@ -212,6 +247,12 @@ def _emit_requirement(source: _Source, requirement: Requirement, shape: Shape, *
             pass  # only exact matching asks for it, and this run's config does not
         case _:
             source.line(depth, "return False")
+
+
+def _lacks_all(requirement: NeedsOneOf, shape: Shape, wire: str) -> str:
+    """The expression that is true of a struct which breaks the rule."""
+    others = (f"{wire}.{shape.by_name[other].name} in (None, '')" for other in requirement.others)
+    return f"{wire}.{shape.by_name[requirement.field].name} == {requirement.value!r} and {' and '.join(others)}"
 
 
 def _emit_columns(source: _Source, shape: Shape, *, level: int) -> None:
@@ -226,10 +267,9 @@ def _emit_columns(source: _Source, shape: Shape, *, level: int) -> None:
                 source.line(1, f"v = {column}")
                 source.line(1, "if not INTS.issuperset(map(type, v)):")
                 source.line(2, f"if not all([moment(w, {spec.name!r}, x) for w, x in zip({wires}, v)]): return False")
-            case JsonObject():
-                source.line(
-                    1, f"if not all([copied(w, {spec.name!r}, x) for w, x in zip({wires}, {column})]): return False"
-                )
+            case JsonObject() | JsonList():
+                copied = f"{_copier(spec)}(w, {spec.name!r}, x) for w, x in zip({wires}, {column})"
+                source.line(1, f"if not all([{copied}]): return False")
             case ListOf(item=item):
                 source.line(1, f"v = {column}")
                 source.line(1, "if not LISTS.issuperset(map(type, v)): return False")
@@ -251,6 +291,8 @@ def _emit_column_requirement(source: _Source, requirement: Requirement, shape: S
         case Needs(field=given, other=other):
             name, needed = shape.by_name[given].name, shape.by_name[other].name
             source.line(1, f"if any([w.{needed} is None for w in {wires} if w.{name} is not None]): return False")
+        case NeedsOneOf():
+            source.line(1, f"if any([{_lacks_all(requirement, shape, 'w')} for w in {wires}]): return False")
         case NamesFilled(field=naming) if requirement.applies(source.config):
             naming = shape.by_name[naming].name
             source.line(1, f"n = {{w.{naming} for w in {wires}}}")

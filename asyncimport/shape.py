@@ -59,6 +59,20 @@ class NamesFilled:
             problems.append(at.key(named).problem(wire.get(named), rule))
 
 
+@frozen
+class NeedsOneOf:
+    """When `field` has this value, at least one of `others` must hold something (wire names)."""
+
+    field: str
+    value: str
+    others: tuple[str, ...]
+
+    def check(self, wire: Mapping[str, Any], at: At, problems: list[Problem], config: object) -> None:  # noqa: ARG002 -- the Protocol's signature
+        if wire.get(self.field) == self.value and all(wire.get(other) in (None, "") for other in self.others):
+            rule = f"is needed, or {' or '.join(self.others[1:])}, when {self.field} is {self.value}"
+            problems.append(at.key(self.others[0]).problem(wire.get(self.others[0]), rule))
+
+
 @frozen(kw_only=True)
 class Field:
     """One field of a record: its Python name, its wire name, its kind."""

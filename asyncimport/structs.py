@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from asyncimport.fields import INT64, MILLISECONDS, Flag, Int64, JsonObject, Kind, ListOf, Millis, Text
+from asyncimport.fields import INT64, MILLISECONDS, Flag, Int64, JsonList, JsonObject, Kind, ListOf, Millis, Text
 from asyncimport.shape import Field, ObjectOf, shape_of
 
 #: What cannot be written as JSON: a lone surrogate, a subclass of text, a number or a type that JSON has not.
@@ -34,7 +34,9 @@ _Int = Annotated[int, msgspec.Meta(ge=INT64.start, le=INT64.stop - 1)]
 _Finite = Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]
 _Millis = Annotated[int, msgspec.Meta(ge=MILLISECONDS.start, lt=MILLISECONDS.stop)]
 #: Numbers are checked here; what is below a list or object is not, and the guard copies it.
-_Free = dict[str, str | _Int | _Finite | bool | list[Any] | dict[Any, Any] | None]
+_FreeValue = str | _Int | _Finite | bool | list[Any] | dict[Any, Any] | None
+_Free = dict[str, _FreeValue]
+_FreeList = list[_FreeValue]
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -93,6 +95,8 @@ def _type_of(kind: Kind, names: Names) -> Any:
             return _Millis | datetime
         case JsonObject():
             return _Free
+        case JsonList():
+            return _FreeList
         case ListOf(item=ObjectOf(record=record), min_items=least):
             return Annotated[list[struct_of(record, names)], msgspec.Meta(min_length=least)]  # type: ignore[misc] # a type made now
         case ListOf(item=item, min_items=least):

@@ -16,13 +16,26 @@ from typer.models import OptionInfo
 from asyncimport.cli.commands import app
 
 PAGE = Path(__file__).parent / "command.md"
-_TABLE = re.compile(r"(<!-- options: (?P<name>[a-z ]+) -->\n).*?(<!-- /options -->)", re.DOTALL)
+#: A table of all options, or of those that a command has beside the ones of another.
+_TABLE = re.compile(
+    r"(<!-- options: (?P<name>[a-z0-9 -]+?)(?: beside those of (?P<other>[a-z0-9 -]+?))? -->\n).*?(<!-- /options -->)",
+    re.DOTALL,
+)
 _MARKUP = re.compile(r"\[/?[a-z]+\]")
 
 
 def filled(text: str) -> str:
     """The page with every table as the code has it."""
-    return _TABLE.sub(lambda found: found[1] + _table(commands()[found["name"]]) + found[3], text)
+    return _TABLE.sub(lambda found: found[1] + _table(found["name"], found["other"]) + found[4], text)
+
+
+def _table(name: str, other: str | None) -> str:
+    rows = _rows(commands()[name])
+    known = _rows(commands()[other]) if other else []
+    if not set(known) <= set(rows):
+        raise ValueError(f"{name} has not all options of {other}: write its table whole")
+    own = [row for row in rows if row not in known]
+    return "\n".join(["| option | value | default | |", "|---|---|---|---|", *own, ""]) if own else ""
 
 
 def commands() -> dict[str, Callable[..., Any]]:
@@ -44,9 +57,8 @@ def options_of(command: Callable[..., Any]) -> set[str]:
     return {name for parameter in _parameters(command) for name in _names(_info(parameter))}
 
 
-def _table(command: Callable[..., Any]) -> str:
-    rows = map(_row, _parameters(command))
-    return "\n".join(["| option | value | default | |", "|---|---|---|---|", *rows, ""])
+def _rows(command: Callable[..., Any]) -> list[str]:
+    return [_row(parameter) for parameter in _parameters(command)]
 
 
 def _parameters(command: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -14,12 +14,32 @@ from asyncimport.admission import Admission, rejection
 from asyncimport.batch import Batch, Positions
 from asyncimport.chunker import Chunk
 from asyncimport.codec import Encoder, Envelope, decode_envelope, decode_object, halved
-from asyncimport.configs import Config, EventImportConfig, ImportMode, MatchingType, UserImportConfig
+from asyncimport.configs import (
+    Config,
+    EventImportConfig,
+    EventImportConfigV1,
+    GroupImportConfig,
+    ImportMode,
+    MatchingType,
+    OptType,
+    TagImportConfig,
+    UserImportConfig,
+    UserImportConfigV2,
+)
 from asyncimport.fields import At
 from asyncimport.outcome import Rejected
 from asyncimport.policy import MAX_BATCH_SIZE
-from asyncimport.records import CustomField, Event, Identity, UserProfile
-from asyncimport.resources import EVENTS, USERS, Resource
+from asyncimport.records import (
+    CustomField,
+    Event,
+    EventV1,
+    GroupAssignment,
+    Identity,
+    TagAssignment,
+    UserProfile,
+    UserProfileV2,
+)
+from asyncimport.resources import EVENTS, EVENTS_V1, GROUPS, TAGS, USERS, USERS_V2, Resource
 
 VECTORS = Path(__file__).with_name("vectors")
 P = canary.PERSON
@@ -79,6 +99,117 @@ def test_the_documents_request_is_what_the_equal_record_becomes(
     assert isinstance(batch, Batch)
     assert orjson.loads(batch.body) == document
     assert b"null" not in batch.body
+
+
+WHO = Identity(identity_value=P, identity_type="openid", mpid="wx1", is_wechat_ecosystem=True)
+WHOSE = {"identityValue": P, "identityType": "openid", "mpid": "wx1", "isWeChatEcosystem": True}
+
+
+@pytest.mark.parametrize(
+    ("resource", "config", "record", "document"),
+    [
+        (
+            USERS_V2,
+            UserImportConfigV2(import_mode=ImportMode.PARTIAL, matching_type=MatchingType.FUZZY),
+            UserProfileV2(
+                identities=[WHO],
+                real_name=P,
+                sex="男",
+                address="a",
+                birthday="b",
+                remark="",
+                custom_fields=[CustomField(config_id=1, values=["x", "y"])],
+            ),
+            {
+                "publicParams": {"importMode": 2, "matchingType": 2},
+                "data": [
+                    {
+                        "identities": [WHOSE],
+                        "realName": P,
+                        "sex": "男",
+                        "address": "a",
+                        "birthday": "b",
+                        "remark": "",
+                        "customFields": [{"configId": 1, "values": ["x", "y"]}],
+                    }
+                ],
+            },
+        ),
+        (
+            EVENTS_V1,
+            EventImportConfigV1(is_matching=True, matching_type=MatchingType.EXACT, accurate_match_type="gzh"),
+            EventV1(
+                identity_type="openid",
+                third_id="1",
+                openid="o",
+                unionid="n",
+                phone="138",
+                event_key="c_buy",
+                intid="i",
+                eventargs={"c_price": 1.5},
+            ),
+            {
+                "publicParams": {"isMatching": True, "matchingType": 1, "accurateMatchType": "gzh"},
+                "data": [
+                    {
+                        "identityType": "openid",
+                        "thirdId": "1",
+                        "openid": "o",
+                        "unionid": "n",
+                        "phone": "138",
+                        "time": 1605490615673,
+                        "uuid": "r" * 20 + "0" * 16,
+                        "eventKey": "c_buy",
+                        "intid": "i",
+                        "eventargs": {"c_price": 1.5},
+                    }
+                ],
+            },
+        ),
+        (
+            TAGS,
+            TagImportConfig(opt_type=OptType.DELETE, matching_type=MatchingType.EXACT),
+            TagAssignment(identities=[WHO], operate_tags=({"a": [1, None]}, "b")),
+            {
+                "publicParams": {"optType": "delete", "matchingType": 1},
+                "data": [{"identities": [WHOSE], "operateTags": [{"a": [1, None]}, "b"]}],
+            },
+        ),
+        (
+            GROUPS,
+            GroupImportConfig(opt_type=OptType.ADD),
+            GroupAssignment(
+                identities=[WHO], groups="a,b", category_type="2", dept_id=2**53 + 1, third_dept_id="t", wx_dept_id="w"
+            ),
+            {
+                "publicParams": {"optType": "add"},
+                "data": [
+                    {
+                        "identities": [WHOSE],
+                        "groups": "a,b",
+                        "categoryType": "2",
+                        "deptId": 2**53 + 1,
+                        "thirdDeptId": "t",
+                        "wxDeptId": "w",
+                    }
+                ],
+            },
+        ),
+    ],
+    ids=["users-v2", "events-v1", "tags", "groups"],
+)
+@pytest.mark.parametrize("form", ["typed", "wire-names", "python-names"])
+def test_every_field_of_the_further_resources_goes_under_its_documented_name(
+    resource: Resource, config: Config, record: Any, document: dict[str, Any], form: str
+) -> None:
+    written = {
+        "typed": record,
+        "wire-names": document["data"][0],
+        "python-names": attrs.asdict(record, filter=lambda _, value: value is not None),
+    }
+    (batch,) = encoded(resource, config, [written[form]])
+    assert isinstance(batch, Batch)
+    assert orjson.loads(batch.body) == document
 
 
 @pytest.mark.parametrize(("name", "batch_id"), [("users", 15314513451345123), ("events", None)])

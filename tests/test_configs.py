@@ -10,11 +10,15 @@ import pytest
 from asyncimport.configs import (
     Config,
     EventImportConfig,
+    EventImportConfigV1,
+    GroupImportConfig,
     IdentifyWay,
     ImportMode,
     MatchingType,
     OptType,
+    TagImportConfig,
     UserImportConfig,
+    UserImportConfigV2,
 )
 from asyncimport.errors import ConfigError
 
@@ -48,8 +52,53 @@ GOOD: dict[str, Any] = {"is_matching": True, "import_mode": ImportMode.FULL}
             EventImportConfig(matching_type=MatchingType.EXACT, is_matching=True),
             {"isMatching": True, "matchingType": 1},
         ),
+        (UserImportConfigV2(import_mode=ImportMode.PARTIAL), {"importMode": 2}),
+        (
+            UserImportConfigV2(import_mode=ImportMode.FULL, matching_type=MatchingType.FUZZY),
+            {"importMode": 1, "matchingType": 2},
+        ),
+        (EventImportConfigV1(), {}),
+        (
+            EventImportConfigV1(
+                is_matching=True,
+                matching_type=MatchingType.FUZZY,
+                identify_way=IdentifyWay.UNIONID_FIRST,
+                accurate_match_type="gzh",
+                accurate_match_value="wx1",
+            ),
+            {
+                "isMatching": True,
+                "matchingType": 2,
+                "identifyWay": 1,
+                "accurateMatchType": "gzh",
+                "accurateMatchValue": "wx1",
+            },
+        ),
+        (TagImportConfig(opt_type=OptType.ADD), {"optType": "add"}),
+        (
+            TagImportConfig(opt_type=OptType.DELETE, matching_type=MatchingType.EXACT),
+            {"optType": "delete", "matchingType": 1},
+        ),
+        (GroupImportConfig(opt_type=OptType.DELETE), {"optType": "delete"}),
+        (
+            GroupImportConfig(opt_type=OptType.ADD, matching_type=MatchingType.FUZZY),
+            {"optType": "add", "matchingType": 2},
+        ),
     ],
-    ids=["users-least", "users-all", "events-least", "events-all"],
+    ids=[
+        "users-least",
+        "users-all",
+        "events-least",
+        "events-all",
+        "users-v2-least",
+        "users-v2-all",
+        "events-v1-least",
+        "events-v1-all",
+        "tags-least",
+        "tags-all",
+        "groups-least",
+        "groups-all",
+    ],
 )
 def test_a_config_goes_onto_the_wire_in_plain_values_and_without_nulls(config: Config, wire: dict[str, Any]) -> None:
     assert config.to_wire() == wire
@@ -73,6 +122,22 @@ def test_a_config_goes_onto_the_wire_in_plain_values_and_without_nulls(config: C
         (UserImportConfig, GOOD | {"matching_type": MatchingType.FUZZY}, "identify_way", "IdentifyWay.UNIONID_FIRST"),
         (EventImportConfig, {"is_matching": 0}, "is_matching", "bool"),
         (EventImportConfig, {"matching_type": 1}, "matching_type", "MatchingType.EXACT"),
+        (UserImportConfigV2, {"import_mode": 1}, "import_mode", "ImportMode.FULL"),
+        (UserImportConfigV2, {"import_mode": None}, "import_mode", "ImportMode.FULL"),
+        (
+            UserImportConfigV2,
+            {"import_mode": ImportMode.FULL, "matching_type": 1},
+            "matching_type",
+            "MatchingType.EXACT",
+        ),
+        (EventImportConfigV1, {"is_matching": 1}, "is_matching", "bool"),
+        (EventImportConfigV1, {"matching_type": MatchingType.FUZZY}, "identify_way", "IdentifyWay.UNIONID_FIRST"),
+        (EventImportConfigV1, {"accurate_match_type": 1}, "accurate_match_type", "str"),
+        (TagImportConfig, {"opt_type": None}, "opt_type", "a member of OptType, such as OptType.ADD"),
+        (TagImportConfig, {"opt_type": "add"}, "opt_type", "a member of OptType, such as OptType.ADD"),
+        (TagImportConfig, {"opt_type": OptType.ADD, "matching_type": 1}, "matching_type", "MatchingType.EXACT"),
+        (GroupImportConfig, {"opt_type": "delete"}, "opt_type", "a member of OptType, such as OptType.ADD"),
+        (GroupImportConfig, {"opt_type": OptType.ADD, "matching_type": True}, "matching_type", "MatchingType.EXACT"),
     ],
 )
 def test_a_value_that_cannot_work_is_refused_by_name(
@@ -89,6 +154,15 @@ def test_what_the_platform_requires_has_no_default(missing: str) -> None:
         UserImportConfig(**{name: value for name, value in GOOD.items() if name != missing})
 
 
+@pytest.mark.parametrize(
+    ("kind", "missing"),
+    [(UserImportConfigV2, "import_mode"), (TagImportConfig, "opt_type"), (GroupImportConfig, "opt_type")],
+)
+def test_what_the_further_resources_require_has_no_default_either(kind: type[Any], missing: str) -> None:
+    with canary.raises(TypeError, match=missing):
+        kind()
+
+
 def test_only_exact_matching_makes_records_name_their_identity() -> None:
     fuzzy = attrs.evolve(
         UserImportConfig(**GOOD), matching_type=MatchingType.FUZZY, identify_way=IdentifyWay.UNIONID_FIRST
@@ -97,6 +171,8 @@ def test_only_exact_matching_makes_records_name_their_identity() -> None:
     assert not fuzzy.is_exact
     assert not UserImportConfig(**GOOD).is_exact
     assert not Config().is_exact
+    assert EventImportConfigV1(matching_type=MatchingType.EXACT).is_exact
+    assert not EventImportConfigV1(matching_type=MatchingType.FUZZY, identify_way=IdentifyWay.UNIONID_FIRST).is_exact
 
 
 def test_the_documented_values_of_the_enums() -> None:

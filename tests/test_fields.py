@@ -20,6 +20,7 @@ from asyncimport.fields import (
     At,
     Flag,
     Int64,
+    JsonList,
     JsonObject,
     Kind,
     ListOf,
@@ -182,7 +183,7 @@ def test_a_datetime_out_of_range_is_not_mistaken_for_a_number_in_another_unit(ye
     assert "divide" not in problem.rule
 
 
-@pytest.mark.parametrize("kind", [Text(), Int64(), Millis(), ListOf(item=Text()), JsonObject()])
+@pytest.mark.parametrize("kind", [Text(), Int64(), Millis(), ListOf(item=Text()), JsonObject(), JsonList()])
 def test_what_cannot_stand_on_the_wire_leaves_a_mark_in_its_place(kind: Kind) -> None:
     assert copied(kind, object())[0] is ABSENT
 
@@ -259,6 +260,19 @@ def test_any_json_value_is_copied_whole_but_for_absent_keys(given: Any) -> None:
     out = copy_json(given, At(), problems, MAX_DEPTH)
     assert (out, problems) == (without_none(given), [])
     assert orjson.loads(orjson.dumps(out)) == out
+
+
+def test_a_free_list_is_copied_whole_and_keeps_the_places_of_its_items() -> None:
+    inner: dict[str, Any] = {"a": None, "b": [None, {"c": None}]}
+    made, problems = copied(JsonList(), (1, None, inner, "x"))
+    assert (made, problems) == ([1, None, {"b": [None, {}]}, "x"], [])
+    assert made[2]["b"] is not inner["b"]
+
+
+@pytest.mark.parametrize("given", ["ab", {"a": 1}, {1}, 7, iter([1])], ids=lambda given: type(given).__name__)
+def test_what_is_no_list_is_no_free_list(given: Any) -> None:
+    made, (problem,) = copied(JsonList(), given)
+    assert (made, problem.rule, problem.place) == (ABSENT, "takes a list of JSON values", "data[3].f")
 
 
 @given(st.text(st.characters(exclude_categories=[])))

@@ -15,8 +15,16 @@ from msgspec import convert
 from strategies import EXACT, PLAIN, Unknown, Whimsical, any_json, any_text, is_left_to_the_codec
 
 from asyncimport.fields import At, Int64, ListOf, Problem, copy_json
-from asyncimport.guard import MAX_PLAIN_ITEMS, MAX_PLAIN_KEYS, Form, copy_object, guard_of, guard_of_many
-from asyncimport.records import CustomField, Event, Identity, UserProfile
+from asyncimport.guard import (
+    MAX_PLAIN_ITEMS,
+    MAX_PLAIN_KEYS,
+    Form,
+    copy_list,
+    copy_object,
+    guard_of,
+    guard_of_many,
+)
+from asyncimport.records import CustomField, Event, GroupAssignment, Identity, TagAssignment, UserProfile
 from asyncimport.shape import shape_of, wire
 from asyncimport.structs import UNENCODABLE, Names, json_bytes, struct_of
 
@@ -127,6 +135,45 @@ def test_an_mpid_needs_its_ecosystem() -> None:
     identity: dict[str, Any] = {"identityValue": "1", "identityType": "openid", "mpid": "wx"}
     assert guarded(Event, event(identities=[identity]), Form.WIRE) is None
     assert guarded(Event, event(identities=[identity | {"isWeChatEcosystem": False}]), Form.WIRE) is not None
+
+
+def assignment(**fields: Any) -> dict[str, Any]:
+    return {"identities": [{"identityValue": "1", "identityType": "phone"}]} | fields
+
+
+def test_a_department_needs_one_of_its_ids() -> None:
+    assert guarded(GroupAssignment, assignment(categoryType="2"), Form.WIRE) is None
+    assert guarded(GroupAssignment, assignment(categoryType="2", wxDeptId=""), Form.WIRE) is None
+    for good in ({"categoryType": "2", "deptId": 0}, {"categoryType": "2", "thirdDeptId": "t"}, {"categoryType": "1"}):
+        assert guarded(GroupAssignment, assignment(**good), Form.WIRE) is not None
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        (["a", 1], ["a", 1]),
+        ([{"a": None, "b": 1}, None], [{"b": 1}, None]),
+        (({"a": [1]},), [{"a": [1]}]),
+        ({"a"}, None),
+        ([[float("inf")]], None),
+        ([{"a": {1}}], None),
+    ],
+    ids=repr,
+)
+def test_a_free_list_is_copied_but_for_absent_keys(tags: Any, expected: Any) -> None:
+    made = guarded(TagAssignment, assignment(operateTags=tags), Form.WIRE)
+    assert (None if made is None else made.operate_tags) == expected
+
+
+@given(st.lists(any_json, max_size=4))
+def test_a_copied_list_is_the_references_or_none(given_list: list[Any]) -> None:
+    copied = copy_list(given_list)
+    problems: list[Problem] = []
+    expected = copy_json(given_list, At(), problems, 128)
+    if copied is not None and not problems:
+        assert copied == expected
+    elif copied is not None:
+        assert all(map(is_left_to_the_codec, problems))
 
 
 @attrs.define(kw_only=True)

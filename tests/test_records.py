@@ -8,15 +8,42 @@ import attrs
 import canary
 import pytest
 
-from asyncimport.configs import EventImportConfig, IdentifyWay, ImportMode, MatchingType, UserImportConfig
+from asyncimport.configs import (
+    EventImportConfig,
+    EventImportConfigV1,
+    GroupImportConfig,
+    IdentifyWay,
+    ImportMode,
+    MatchingType,
+    OptType,
+    TagImportConfig,
+    UserImportConfig,
+    UserImportConfigV2,
+)
 from asyncimport.errors import ValidationError
-from asyncimport.records import CustomField, Event, Identity, Record, UserProfile
+from asyncimport.records import (
+    CustomField,
+    Event,
+    EventV1,
+    GroupAssignment,
+    Identity,
+    Record,
+    TagAssignment,
+    UserProfile,
+    UserProfileV2,
+)
 
 P = canary.PERSON
 PLAIN = UserImportConfig(is_matching=False, import_mode=ImportMode.PARTIAL)
 EXACT = attrs.evolve(PLAIN, matching_type=MatchingType.EXACT)
 FUZZY = attrs.evolve(PLAIN, matching_type=MatchingType.FUZZY, identify_way=IdentifyWay.UNIONID_FIRST)
 EVENTS = EventImportConfig(matching_type=MatchingType.EXACT)
+EVENTS_V1 = EventImportConfigV1()
+EXACT_V1 = EventImportConfigV1(matching_type=MatchingType.EXACT)
+USERS_V2 = UserImportConfigV2(import_mode=ImportMode.FULL, matching_type=MatchingType.EXACT)
+TAGS = TagImportConfig(opt_type=OptType.ADD, matching_type=MatchingType.EXACT)
+GROUPS = GroupImportConfig(opt_type=OptType.DELETE)
+WHO = (Identity(identity_value=P, identity_type="phone"),)
 
 
 def event(**given: Any) -> Event:
@@ -52,6 +79,26 @@ def identity(**given: Any) -> Event:
         pytest.param(identity(mpid="wx1", isWeChatEcosystem=False), EVENTS, id="mpid-with-its-flag"),
         pytest.param(identity(isWeChatEcosystem=True), EVENTS, id="the-flag-alone"),
         pytest.param(event(eventargs={"c_a": {"deep": [1, 2.5, None, {"x": "y"}]}}), EVENTS, id="nested-args"),
+        pytest.param(UserProfileV2(identities=WHO), USERS_V2, id="v2-user-by-identity-alone"),
+        pytest.param(
+            UserProfileV2(identities=WHO, sex="女", custom_fields=[CustomField(config_id=1)]), USERS_V2, id="v2-user"
+        ),
+        pytest.param(EventV1(), EVENTS_V1, id="v1-event-of-nothing"),
+        pytest.param(EventV1(identity_type="uid", third_id=P), EXACT_V1, id="v1-event-exact-uid"),
+        pytest.param(EventV1(identity_type="card", event_key="c"), EXACT_V1, id="v1-event-exact-unknown-type-passes"),
+        pytest.param(EventV1(identity_type="phone"), EVENTS_V1, id="v1-event-named-but-not-exact"),
+        pytest.param(EventV1(uuid="u" * 36, time=datetime(2020, 1, 1, tzinfo=UTC)), EVENTS_V1, id="v1-event-stamped"),
+        pytest.param(TagAssignment(identities=WHO), TAGS, id="tags-none"),
+        pytest.param(TagAssignment(identities=WHO, operate_tags=[]), TAGS, id="tags-empty"),
+        pytest.param(
+            TagAssignment(identities=WHO, operate_tags=("a", {"x": [1, None]}, 2.5, None)), TAGS, id="tags-of-any-form"
+        ),
+        pytest.param(GroupAssignment(identities=WHO, groups="a,b"), GROUPS, id="groups"),
+        pytest.param(GroupAssignment(identities=WHO, category_type="1"), GROUPS, id="groups-of-the-company"),
+        pytest.param(GroupAssignment(identities=WHO, dept_id=7), GROUPS, id="a-department-without-category"),
+        pytest.param(GroupAssignment(identities=WHO, category_type="2", dept_id=0), GROUPS, id="dept-id-0"),
+        pytest.param(GroupAssignment(identities=WHO, category_type="2", third_dept_id="t"), GROUPS, id="third-dept"),
+        pytest.param(GroupAssignment(identities=WHO, category_type="2", wx_dept_id="w"), GROUPS, id="wx-dept"),
     ],
 )
 def test_a_record_within_the_contract_passes(record: Record, config: object) -> None:
@@ -111,6 +158,64 @@ def test_a_record_within_the_contract_passes(record: Record, config: object) -> 
         pytest.param(
             event(eventargs={"a": [{"b": b""}]}), EVENTS, "eventargs.a[0].b", "JSON values only", id="G7-bytes-nested"
         ),
+        pytest.param(UserProfileV2(), USERS_V2, "identities", "is required", id="v2-user-no-identities"),
+        pytest.param(UserProfileV2(identities=[]), USERS_V2, "identities", "at least 1", id="v2-user-empty"),
+        pytest.param(
+            UserProfileV2(identities=[{"identityValue": P, "identityType": "openid", "mpid": P}], sex="x"),
+            USERS_V2,
+            "identities[0].isWeChatEcosystem sex",
+            "required when mpid is given",
+            id="v2-user-mpid-alone",
+        ),
+        pytest.param(EventV1(phone=P), EXACT_V1, "identityType", "required with exact matching", id="v1-event-no-type"),
+        pytest.param(
+            EventV1(identity_type="openid", phone=P), EXACT_V1, "openid", "identityType names it", id="v1-event-exact"
+        ),
+        pytest.param(EventV1(uuid="u" * 37), EVENTS_V1, "uuid", "at most 36 characters", id="v1-event-uuid"),
+        pytest.param(EventV1(time=1605490615), EVENTS_V1, "time", "multiply by 1000", id="v1-event-seconds"),
+        pytest.param(EventV1(event_key=""), EVENTS_V1, "eventKey", "must not be empty", id="v1-event-empty-key"),
+        pytest.param(
+            EventV1(eventargs={"a": math.inf}), EVENTS_V1, "eventargs.a", "finite", id="v1-event-infinite-argument"
+        ),
+        pytest.param(TagAssignment(operate_tags=["a"]), TAGS, "identities", "is required", id="tags-of-nobody"),
+        pytest.param(
+            TagAssignment(identities=WHO, operate_tags=P), TAGS, "operateTags", "takes a list", id="tags-text"
+        ),
+        pytest.param(
+            TagAssignment(identities=WHO, operate_tags={"a": P}),  # type: ignore[arg-type] # the point
+            TAGS,
+            "operateTags",
+            "takes a list",
+            id="tags-mapping",
+        ),
+        pytest.param(
+            TagAssignment(identities=WHO, operate_tags=[{"a": {P}}, math.nan, 2**63]),
+            TAGS,
+            "operateTags[0].a operateTags[1] operateTags[2]",
+            "JSON values only",
+            id="tags-of-no-json",
+        ),
+        pytest.param(
+            GroupAssignment(identities=WHO, category_type="2"),
+            GROUPS,
+            "wxDeptId",
+            "is needed, or thirdDeptId or deptId, when categoryType is 2",
+            id="groups-of-no-department",
+        ),
+        pytest.param(
+            GroupAssignment(identities=WHO, category_type="2", wx_dept_id="", third_dept_id=""),
+            GROUPS,
+            "wxDeptId",
+            "an empty string",
+            id="groups-of-an-empty-department",
+        ),
+        pytest.param(
+            GroupAssignment(identities=WHO, category_type="3", dept_id="7", groups=["a"]),  # type: ignore[arg-type] # the point
+            GROUPS,
+            "groups categoryType deptId",
+            "takes one of 1, 2",
+            id="groups-of-wrong-types",
+        ),
         pytest.param(
             Event(identities=[{"mpid": P}, 7], time=True, uuid=7, event_key="", eventargs=[P]),  # type: ignore[list-item,arg-type] # the point
             EVENTS,
@@ -163,6 +268,10 @@ def test_records_are_slotted_and_compare_by_value() -> None:
         ),
         (Identity, "identityValue identityType platform mpid isWeChatEcosystem"),
         (Event, "identities time uuid eventKey intid eventargs"),
+        (UserProfileV2, "identities realName sex address birthday remark customFields"),
+        (EventV1, "identityType thirdId openid unionid phone time uuid eventKey intid eventargs"),
+        (TagAssignment, "identities operateTags"),
+        (GroupAssignment, "identities groups categoryType deptId thirdDeptId wxDeptId"),
     ],
 )
 def test_wire_names_are_the_documented_ones(kind: type[Any], wires: str) -> None:

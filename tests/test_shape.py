@@ -8,7 +8,7 @@ import pytest
 from attrs import define, field
 
 from asyncimport.fields import At, Flag, Int64, ListOf, Problem, Text
-from asyncimport.shape import NamesFilled, Needs, ObjectOf, Requirement, copy_record, shape_of, wire
+from asyncimport.shape import NamesFilled, Needs, NeedsOneOf, ObjectOf, Requirement, copy_record, shape_of, wire
 
 
 @define(kw_only=True)
@@ -142,3 +142,23 @@ def test_a_name_given_twice_counts_once_when_one_of_them_is_absent() -> None:
 def test_exact_matching_asks_for_the_field_that_another_names(given: Any, problems: list[str]) -> None:
     assert copied(given, Exact())[1] == problems
     assert [problem for problem in copied(given)[1] if "exact" in problem] == []
+
+
+@pytest.mark.parametrize(
+    ("wire_form", "problems"),
+    [
+        ({}, []),
+        ({"kind": "rented"}, []),
+        ({"kind": "owned", "since": 0}, []),
+        ({"kind": "owned", "ownerName": "", "deed": "x"}, []),
+        ({"kind": "owned"}, ["ownerName: got nothing; is needed, or deed or since, when kind is owned"]),
+        (
+            {"kind": "owned", "ownerName": "", "deed": ""},
+            ["ownerName: got an empty string; is needed, or deed or since, when kind is owned"],
+        ),
+    ],
+)
+def test_a_value_of_one_field_asks_for_one_of_several_others(wire_form: dict[str, Any], problems: list[str]) -> None:
+    found: list[Problem] = []
+    NeedsOneOf("kind", "owned", ("ownerName", "deed", "since")).check(wire_form, At(), found, None)
+    assert list(map(str, found)) == problems

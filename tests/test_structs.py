@@ -10,7 +10,16 @@ from hypothesis import given
 from msgspec import ValidationError, convert
 from strategies import Unknown, good_json
 
-from asyncimport.records import CustomField, Event, Identity, UserProfile
+from asyncimport.records import (
+    CustomField,
+    Event,
+    EventV1,
+    GroupAssignment,
+    Identity,
+    TagAssignment,
+    UserProfile,
+    UserProfileV2,
+)
 from asyncimport.structs import UNENCODABLE, Names, json_bytes, plain, struct_of
 
 PERSON = {"identityValue": "1", "identityType": "phone"}
@@ -21,7 +30,9 @@ def event(**fields: Any) -> dict[str, Any]:
     return {"identities": [PERSON], "eventKey": "c_buy"} | fields
 
 
-@pytest.mark.parametrize("record", [CustomField, Event, Identity, UserProfile])
+@pytest.mark.parametrize(
+    "record", [CustomField, Event, EventV1, GroupAssignment, Identity, TagAssignment, UserProfile, UserProfileV2]
+)
 def test_a_struct_has_the_python_names_and_writes_those_of_the_wire_in_their_order(record: type[Any]) -> None:
     fields = attrs.fields(record)
     struct = struct_of(record, Names.WIRE)
@@ -69,6 +80,12 @@ def test_a_choice_and_a_number_have_their_bounds() -> None:
             convert(wrong, users)
     largest = {"sex": "男", "customFields": [{"configId": 2**63 - 1}, {"configId": -(2**63), "values": []}]}
     assert plain(convert(largest, users)) == largest
+
+
+@pytest.mark.parametrize("tags", ["a", {"a": 1}, [b""], [2**63], [float("nan")], 1], ids=repr)
+def test_a_free_list_is_made_of_nothing_but_json(tags: Any) -> None:
+    with canary.raises(ValidationError):
+        convert({"identities": [PERSON], "operateTags": tags}, struct_of(TagAssignment, Names.WIRE))
 
 
 def test_no_value_of_an_unknown_kind_is_taken() -> None:

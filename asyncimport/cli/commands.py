@@ -13,14 +13,11 @@ from asyncimport.cli.choices import OutputOptions, RunChoices, SpoolChoices
 from asyncimport.cli.connecting import ConnectionOptions, ResumeConnection
 from asyncimport.cli.errors import shown_errors
 from asyncimport.cli.grouped import grouped
-from asyncimport.cli.metered import Metered
-from asyncimport.cli.options import CheckedUserOptions, EventOptions, InputOptions, UserOptions
+from asyncimport.cli.options import EventOptions, InputOptions, UserOptions
 from asyncimport.cli.order import Order
 from asyncimport.cli.replaying import ReplayOptions
+from asyncimport.cli.resource_commands import IMPORT_CODES, check_commands, do_import, epilog, import_commands
 from asyncimport.cli.signals import terminated_as_interrupted
-from asyncimport.configs import Config
-from asyncimport.records import Event, UserProfile
-from asyncimport.resources import EVENTS, USERS, Resource
 from asyncimport.version import __version__
 
 app = typer.Typer(
@@ -31,12 +28,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-check = typer.Typer(
-    name="check",
-    help="Read a file as an import would, send nothing, and list every error with its line and column.",
-    no_args_is_help=True,
-)
-app.add_typer(check)
+app.add_typer(import_commands())
+app.add_typer(check_commands())
 
 NoColor = Annotated[bool, typer.Option("--no-color", help="No color; NO_COLOR does the same.")]
 
@@ -65,18 +58,7 @@ class LookOptions:
     no_color: NoColor = False
 
 
-_IMPORT_CODES = (
-    "0 all accepted, 1 some rejected, 2 wrong use or credentials, 3 some not delivered, 130 interrupted; the highest "
-    "that applies."
-)
 _STATUS_CODES = "0 all of it can be read, 3 it is damaged, or no journal."
-_CHECK_CODES = "0 no error, 1 some, 2 wrong use, 3 the file broke off, 130 interrupted."
-
-
-def _epilog(*examples: str, codes: str = "") -> str:
-    """What stands below the options: a paragraph an example, and the exit codes."""
-    shown = (f"[cyan]{example}[/cyan]" for example in examples)
-    return "\n\n".join(["[bold]Examples[/bold]", *shown, *([f"[bold]Exit code[/bold]: {codes}"] if codes else [])])
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 -- typer hands over the option's value
@@ -98,13 +80,13 @@ def options(
 
 
 @app.command(
-    epilog=_epilog(
+    epilog=epilog(
         "asyncimport users people.csv --mode partial",
         "asyncimport users crm.csv.gz --mode partial --matching exact --map mobile=phone --const identityType=phone "
         "--ignore-unknown --rejects rejects.ndjson",
         "zcat people.tsv.gz | asyncimport users - --format tsv --mode full --json > report.json",
         "asyncimport users people.csv --mode partial --journal people.journal",
-        codes=_IMPORT_CODES,
+        codes=IMPORT_CODES,
     )
 )
 @grouped
@@ -112,16 +94,16 @@ def users(
     given: InputOptions, params: UserOptions, run: SpoolChoices, connection: ConnectionOptions, output: OutputOptions
 ) -> None:
     """Import user profiles from a file."""
-    _import(Order(command="users", given=given, params=params, run=run, connection=connection), output)
+    do_import(Order(command="users", given=given, params=params, run=run, connection=connection), output)
 
 
 @app.command(
-    epilog=_epilog(
+    epilog=epilog(
         "asyncimport events events.jsonl",
         "asyncimport events orders.csv --map openid=identities.openid --const event_key=c_buy --args 'price:number,sku'",
         "asyncimport events clicks.csv --args '*' --max-rejected 1% --rejects rejects.ndjson",
         "tail -f clicks.jsonl | asyncimport events - --journal clicks.journal --spool",
-        codes=_IMPORT_CODES,
+        codes=IMPORT_CODES,
     )
 )
 @grouped
@@ -129,32 +111,25 @@ def events(
     given: InputOptions, params: EventOptions, run: SpoolChoices, connection: ConnectionOptions, output: OutputOptions
 ) -> None:
     """Import behaviour events from a file."""
-    _import(Order(command="events", given=given, params=params, run=run, connection=connection), output)
+    do_import(Order(command="events", given=given, params=params, run=run, connection=connection), output)
 
 
 @app.command(
-    epilog=_epilog(
+    epilog=epilog(
         "asyncimport replay rejects.ndjson --rejects again.ndjson",
         "asyncimport replay rejects.ndjson --state unconfirmed --state unsent",
-        codes=_IMPORT_CODES,
+        codes=IMPORT_CODES,
     )
 )
 @grouped
 def replay(given: ReplayOptions, run: RunChoices, connection: ConnectionOptions, output: OutputOptions) -> None:
     """Send again what a file of rejects holds, after it was repaired; it says itself what it is of."""
-    _import(Order(command="replay", given=given, run=run, connection=connection), output)
-
-
-def _import(order: Order, output: OutputOptions) -> None:
-    from asyncimport.cli.resuming import begin  # noqa: PLC0415 -- aiohttp, which no help needs
-
-    with shown_errors(), terminated_as_interrupted():
-        raise typer.Exit(begin(order, output))
+    do_import(Order(command="replay", given=given, run=run, connection=connection), output)
 
 
 @app.command(
-    epilog=_epilog(
-        "asyncimport resume people.journal", "asyncimport resume people.journal --token-file token", codes=_IMPORT_CODES
+    epilog=epilog(
+        "asyncimport resume people.journal", "asyncimport resume people.journal --token-file token", codes=IMPORT_CODES
     )
 )
 @grouped
@@ -166,7 +141,7 @@ def resume(journal: JournalOption, connection: ResumeConnection, output: OutputO
         raise typer.Exit(go_on(journal.journal, connection, output))
 
 
-@app.command(epilog=_epilog("asyncimport status people.journal", codes=_STATUS_CODES))
+@app.command(epilog=epilog("asyncimport status people.journal", codes=_STATUS_CODES))
 @grouped
 def status(journal: JournalOption, output: StatusOutput) -> None:
     """Show where the import of a journal stands, also while it is running. Changes nothing."""
@@ -176,30 +151,8 @@ def status(journal: JournalOption, output: StatusOutput) -> None:
         raise typer.Exit(show_status(journal.journal, as_json=output.as_json))
 
 
-@check.command(name="users", epilog=_epilog("asyncimport check users people.csv --matching exact", codes=_CHECK_CODES))
-@grouped
-def check_users(given: InputOptions, params: CheckedUserOptions, output: OutputOptions) -> None:
-    """Find every error in a file of user profiles."""
-    with shown_errors(), terminated_as_interrupted():
-        _check(USERS, given.source(UserProfile), params.config(), output)
-
-
-@check.command(name="events", epilog=_epilog("asyncimport check events orders.csv --args '*'", codes=_CHECK_CODES))
-@grouped
-def check_events(given: InputOptions, params: EventOptions, output: OutputOptions) -> None:
-    """Find every error in a file of events."""
-    with shown_errors(), terminated_as_interrupted():
-        _check(EVENTS, given.source(Event), params.config(), output)
-
-
-def _check(resource: Resource, source: Metered, config: Config, output: OutputOptions) -> None:
-    from asyncimport.cli.checking import run_check  # noqa: PLC0415 -- asyncio's network side, which no help needs
-
-    raise typer.Exit(run_check(resource, source, config, output))
-
-
 @app.command(
-    epilog=_epilog(
+    epilog=epilog(
         "asyncimport doctor",
         "asyncimport doctor --base-url https://integrate.rabbitpre.com/api/open --token-file token",
         codes="0 all good, 2 something to change here, 3 the platform does not answer.",
@@ -224,7 +177,7 @@ def demo(no_color: NoColor = False) -> None:
 
 
 @app.command(
-    epilog=_epilog(
+    epilog=epilog(
         "asyncimport emulate --port 8080 --token secret",
         "asyncimport emulate --faults faults.json",
     )

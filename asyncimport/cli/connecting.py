@@ -86,7 +86,7 @@ class ConnectionOptions:
             "--endpoint",
             metavar="NAME=PATH",
             rich_help_panel=_PANEL,
-            help="Another path under the address for users, events or token. Repeatable.",
+            help="Another path under the address for a resource (users, events_v1, …) or for the token. Repeatable.",
         ),
     ] = None
     proxy: Annotated[

@@ -237,7 +237,7 @@ class Arrivals:
 
     def standing(self, now: float) -> Arrived:
         """What has arrived by now (any monotonic seconds)."""
-        every = (self.ledger.users, self.ledger.events)
+        every = self.ledger.resources
         for resource in every:
             self._undecided += resource.batches[self._looked[resource.name] :]
             self._looked[resource.name] = len(resource.batches)

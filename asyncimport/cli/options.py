@@ -20,7 +20,7 @@ from asyncimport.sources.cells import number_or_text
 from asyncimport.sources.mapping import Constant
 
 _INPUT: Final = "Input"
-_IMPORT: Final = "What the platform is told"
+IMPORT: Final = "What the platform is told"
 #: A value of `--args` that stands for all columns which are neither fields nor named otherwise.
 ALL_OTHERS: Final = "*"
 _TYPED: Final = re.compile(r"(?P<column>.*):(?P<type>auto|text|number)")
@@ -64,8 +64,9 @@ class Way(StrEnum):
     USER_ID = "user-id-first"
 
 
-_MATCHING_TYPES: Final = {Matching.NONE: None, Matching.EXACT: MatchingType.EXACT, Matching.FUZZY: MatchingType.FUZZY}
-_WAYS: Final = {None: None, Way.UNIONID: IdentifyWay.UNIONID_FIRST, Way.USER_ID: IdentifyWay.USER_ID_FIRST}
+MATCHING_TYPES: Final = {Matching.NONE: None, Matching.EXACT: MatchingType.EXACT, Matching.FUZZY: MatchingType.FUZZY}
+WAYS: Final = {None: None, Way.UNIONID: IdentifyWay.UNIONID_FIRST, Way.USER_ID: IdentifyWay.USER_ID_FIRST}
+MODES: Final = {Mode.FULL: ImportMode.FULL, Mode.PARTIAL: ImportMode.PARTIAL}
 
 
 @frozen(kw_only=True)
@@ -263,6 +264,16 @@ def _refuse_repeated(options: str, kept: int, given: int) -> None:
         raise ConfigError(f"{options}: the same name is given twice: leave one of them")
 
 
+def check_way(matching: Matching, identify_way: Way | None) -> None:
+    """Hold the options of fuzzy matching together.
+
+    Raises:
+        ConfigError: the order of identities is missing.
+    """
+    if matching is Matching.FUZZY and identify_way is None:
+        raise ConfigError("--matching fuzzy needs --identify-way unionid-first or user-id-first")
+
+
 @frozen(kw_only=True)
 class UserOptions:
     """publicParams of users."""
@@ -271,26 +282,26 @@ class UserOptions:
         Mode,
         typer.Option(
             "--mode",
-            rich_help_panel=_IMPORT,
+            rich_help_panel=IMPORT,
             help="Import mode. Required: the platform does not say what either does to fields that are absent.",
         ),
     ]
     matching: Annotated[
-        Matching, typer.Option("--matching", rich_help_panel=_IMPORT, help="How users are recognised.")
+        Matching, typer.Option("--matching", rich_help_panel=IMPORT, help="How users are recognised.")
     ] = Matching.NONE
     identify_way: Annotated[
         Way | None,
-        typer.Option("--identify-way", rich_help_panel=_IMPORT, help="Order of identities; required with fuzzy."),
+        typer.Option("--identify-way", rich_help_panel=IMPORT, help="Order of identities; required with fuzzy."),
     ] = None
     accurate_match_type: Annotated[
         str | None,
         typer.Option(
-            "--accurate-match-type", rich_help_panel=_IMPORT, help="Kind of app for exact matching, such as gzh."
+            "--accurate-match-type", rich_help_panel=IMPORT, help="Kind of app for exact matching, such as gzh."
         ),
     ] = None
     accurate_match_value: Annotated[
         str | None,
-        typer.Option("--accurate-match-value", rich_help_panel=_IMPORT, help="Id of the app for exact matching."),
+        typer.Option("--accurate-match-value", rich_help_panel=IMPORT, help="Id of the app for exact matching."),
     ] = None
 
     def config(self) -> UserImportConfig:
@@ -299,13 +310,12 @@ class UserOptions:
         Raises:
             ConfigError: options that do not go together.
         """
-        if self.matching is Matching.FUZZY and self.identify_way is None:
-            raise ConfigError("--matching fuzzy needs --identify-way unionid-first or user-id-first")
+        check_way(self.matching, self.identify_way)
         return UserImportConfig(
             is_matching=self.matching is not Matching.NONE,
-            import_mode=ImportMode.FULL if self.mode is Mode.FULL else ImportMode.PARTIAL,
-            matching_type=_MATCHING_TYPES[self.matching],
-            identify_way=_WAYS[self.identify_way],
+            import_mode=MODES[self.mode],
+            matching_type=MATCHING_TYPES[self.matching],
+            identify_way=WAYS[self.identify_way],
             accurate_match_type=self.accurate_match_type,
             accurate_match_value=self.accurate_match_value,
         )
@@ -316,7 +326,7 @@ class CheckedUserOptions(UserOptions):
     """The same for a dry run: no record is judged by the mode, so it may be left out."""
 
     mode: Annotated[
-        Mode, typer.Option("--mode", rich_help_panel=_IMPORT, help="Import mode; decides nothing in a dry run.")
+        Mode, typer.Option("--mode", rich_help_panel=IMPORT, help="Import mode; decides nothing in a dry run.")
     ] = Mode.PARTIAL
 
 
@@ -325,10 +335,10 @@ class EventOptions:
     """publicParams of events."""
 
     matching: Annotated[
-        Matching, typer.Option("--matching", rich_help_panel=_IMPORT, help="How users are recognised.")
+        Matching, typer.Option("--matching", rich_help_panel=IMPORT, help="How users are recognised.")
     ] = Matching.NONE
 
     def config(self) -> EventImportConfig:
         """The config of the import."""
         is_matching = None if self.matching is Matching.NONE else True
-        return EventImportConfig(matching_type=_MATCHING_TYPES[self.matching], is_matching=is_matching)
+        return EventImportConfig(matching_type=MATCHING_TYPES[self.matching], is_matching=is_matching)

@@ -17,21 +17,34 @@ from asyncimport.cli.connecting import ConnectionOptions
 from asyncimport.cli.mapped import FileMapping, file_mapping, stored_mapping
 from asyncimport.cli.metered import Metered
 from asyncimport.cli.options import EventOptions, InputOptions, UserOptions
+from asyncimport.cli.parameters import EventV1Options, GroupOptions, TagOptions, UserV2Options
 from asyncimport.cli.replaying import ReplayOptions
 from asyncimport.configs import Config
 from asyncimport.errors import ConfigError, JournalError
 from asyncimport.journal.status import COMMAND, JournalStatus
-from asyncimport.resources import EVENTS, USERS, Resource
+from asyncimport.resources import EVENTS, EVENTS_V1, GROUPS, TAGS, USERS, USERS_V2, Resource
 from asyncimport.sources.input import STDIN
 
 #: Of the memo's form; another one is of another version of the command.
 _FORM: Final = 1
 _GROUPS: Final[Mapping[str, tuple[type[Any], type[Any] | None, type[Any]]]] = {
     "users": (InputOptions, UserOptions, SpoolChoices),
+    "users-v2": (InputOptions, UserV2Options, SpoolChoices),
     "events": (InputOptions, EventOptions, SpoolChoices),
+    "events-v1": (InputOptions, EventV1Options, SpoolChoices),
+    "tags": (InputOptions, TagOptions, SpoolChoices),
+    "groups": (InputOptions, GroupOptions, SpoolChoices),
     "replay": (ReplayOptions, None, RunChoices),
 }
-RESOURCE_OF: Final[Mapping[str, Resource]] = {"users": USERS, "events": EVENTS}
+#: By the name that the command has for them.
+RESOURCE_OF: Final[Mapping[str, Resource]] = {
+    "users": USERS,
+    "users-v2": USERS_V2,
+    "events": EVENTS,
+    "events-v1": EVENTS_V1,
+    "tags": TAGS,
+    "groups": GROUPS,
+}
 #: Options of the connection that name a file.
 _FILES: Final = ("token_file", "app_secret_file", "ca_file")
 _SECRETS: Final = ("token", "app_secret")
@@ -39,14 +52,17 @@ _SECRETS: Final = ("token", "app_secret")
 _SECRETIVE: Final = frozenset("@?")
 
 
+Parameters = UserOptions | UserV2Options | EventOptions | EventV1Options | TagOptions | GroupOptions
+
+
 @frozen(kw_only=True)
 class Order:
-    """One import as the options ask for it; `command` is users, events or replay."""
+    """One import as the options ask for it; `command` is replay, or the resource by the command's name for it."""
 
     command: str
     given: InputOptions | ReplayOptions
     #: None where the file itself says it.
-    params: UserOptions | EventOptions | None = None
+    params: Parameters | None = None
     #: What the mapping file had in it, once that was read.
     mapping: FileMapping | None = None
     run: RunChoices

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import IntEnum, StrEnum
-from typing import Annotated, Any, Final, get_args, get_type_hints
+from enum import Enum, StrEnum
+from typing import Annotated, Any, get_args, get_type_hints
 
 import attrs
 import typer
@@ -14,10 +14,8 @@ from asyncimport.cli.metered import Metered
 from asyncimport.configs import Config
 from asyncimport.errors import ConfigError
 from asyncimport.rejects import STATES
-from asyncimport.resources import RESOURCES, Resource
+from asyncimport.resources import BY_NAME, Resource
 from asyncimport.sources import ReplayFile, replay
-
-_RESOURCES: Final = {resource.name: resource for resource in RESOURCES}
 
 
 class State(StrEnum):
@@ -61,10 +59,10 @@ def _resource_of(source: ReplayFile) -> Resource:
         raise ConfigError(
             f"{source.path}: a file that --rejects wrote has lines with record, state, resource and params; this one {what}"
         )
-    resource = _RESOURCES.get(source.resource)
+    resource = BY_NAME.get(source.resource)
     if resource is None:
         raise ConfigError(
-            f"{source.path}: its first line names the resource {source.resource[:40]!r}: known are {', '.join(_RESOURCES)}"
+            f"{source.path}: its first line names the resource {source.resource[:40]!r}: known are {', '.join(BY_NAME)}"
         )
     return resource
 
@@ -96,9 +94,9 @@ def config_of(resource: Resource, params: Mapping[str, Any], file: str) -> Confi
 
 
 def _member(kind: Any, value: Any) -> Any:
-    """The member of an enum that a number stands for; whatever is none is left to the config to refuse."""
-    enums = [each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, IntEnum)]
+    """The member of an enum that a number or text stands for; whatever is none is left to the config to refuse."""
+    enums = [each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, Enum)]
     try:
-        return enums[0](value) if enums and type(value) is int else value
+        return enums[0](value) if enums and type(value) in {int, str} else value
     except ValueError:
         return value

@@ -16,6 +16,7 @@ from asyncimport.errors import JournalError
 from asyncimport.journal.inspection import read_status
 from asyncimport.journal.schema import is_there
 from asyncimport.journal.status import JournalStatus
+from asyncimport.resources import BY_NAME
 from asyncimport.sources.input import is_stream
 
 
@@ -61,7 +62,7 @@ def resume(journal: Path, connection: ConnectionOptions, output: OutputOptions) 
     status = _whole(journal)
     order = with_connection(order_of(status), connection, status)
     if status.is_finished or (status.is_stream and status.is_begun):
-        resource = RESOURCE_OF[status.resource]
+        resource = BY_NAME[status.resource]
         config = config_of(resource, status.config, status.path)
         return run_import(Job(order=order, resource=resource, source=Gone(status), config=config, output=output))
     if status.is_stream:

@@ -15,7 +15,8 @@ It is the independent witness of what a client did: it shares no code with the c
 
 from asyncimport.emulator.assumptions import Assumptions
 from asyncimport.emulator.body import record_key
-from asyncimport.emulator.endpoints import EVENTS, USERS, Resource
+from asyncimport.emulator.contract import Contract
+from asyncimport.emulator.endpoints import EVENTS, EVENTS_V1, GROUPS, TAGS, USERS, USERS_V2, Resource
 from asyncimport.emulator.faultfile import FaultFileError, FaultPlan, parse_faults, read_faults
 from asyncimport.emulator.faults import (
     Bucket,
@@ -49,10 +50,15 @@ from asyncimport.emulator.standalone import emulate
 
 __all__ = [
     "EVENTS",
+    "EVENTS_V1",
+    "GROUPS",
+    "TAGS",
     "USERS",
+    "USERS_V2",
     "Assumptions",
     "Bucket",
     "CloseBefore",
+    "Contract",
     "Delay",
     "Emulator",
     "Envelope",

@@ -3,7 +3,7 @@
 Each table below is a table of PLATFORM.md. A rule without a tag is explicit in a document (E).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from attrs import frozen
 
@@ -16,6 +16,7 @@ from asyncimport.emulator.shape import (
     array,
     boolean,
     filled,
+    free_list,
     free_map,
     int64,
     kind,
@@ -27,6 +28,7 @@ from asyncimport.emulator.shape import (
 
 MAX_ITEMS = 500
 EXACT, FUZZY = 1, 2
+COMPANY, DEPARTMENT = "1", "2"
 
 # I: a time in seconds (1e9) or in microseconds (1e15) is a client's mistake; between them lie the years 1973 to 5138.
 EARLIEST_MS, LATEST_MS = 10**11, 10**14
@@ -42,8 +44,8 @@ RecordRule = Callable[[Json, Assumptions], Callable[[Json], Problem | None] | No
 class Contract:
     """What one import's body must be."""
 
-    params: Shape
-    record: Shape
+    params: Check
+    record: Check
     with_params: RecordRule = lambda _params, _assumptions: None
 
     def envelope_problem(self, body: object) -> Problem | None:
@@ -108,7 +110,22 @@ def _mpid_needs_ecosystem(identity: Json) -> Problem | None:
     return None
 
 
+def _department_needs_id(record: Json) -> Problem | None:
+    if record.get("categoryType") == DEPARTMENT and not any(
+        record.get(name) not in (None, "") for name in ("wxDeptId", "thirdDeptId", "deptId")
+    ):
+        return Problem(path=".wxDeptId", reason="or thirdDeptId or deptId is required when categoryType is 2")
+    return None
+
+
 _MATCHING_TYPE: Check = one_of(EXACT, FUZZY)
+
+_OPT_TYPE: Check = one_of("add", "delete")
+
+_ACCURATE_MATCH: Mapping[str, Check] = {
+    "accurateMatchType": one_of("gzh", "workwechat", "YOUZAN", "EZR", "contentminiapp", "contenthome"),
+    "accurateMatchValue": text,
+}
 
 _IDENTITY = Shape(
     fields={
@@ -122,6 +139,8 @@ _IDENTITY = Shape(
     between=_mpid_needs_ecosystem,
 )
 
+_IDENTITIES: Check = array(_IDENTITY, at_least=1)
+
 _CUSTOM_FIELD = Shape(fields={"configId": int64, "configName": text, "values": array(text)})
 
 USERS_V1 = Contract(
@@ -130,8 +149,7 @@ USERS_V1 = Contract(
             "isMatching": boolean,
             "matchingType": _MATCHING_TYPE,
             "identifyWay": one_of(1, 2),
-            "accurateMatchType": one_of("gzh", "workwechat", "YOUZAN", "EZR", "contentminiapp", "contenthome"),
-            "accurateMatchValue": text,
+            **_ACCURATE_MATCH,
             "importMode": one_of(1, 2),
         },
         required=("isMatching", "importMode"),
@@ -160,7 +178,7 @@ EVENTS_V2 = Contract(
     params=Shape(fields={"isMatching": boolean, "matchingType": _MATCHING_TYPE}),
     record=Shape(
         fields={
-            "identities": array(_IDENTITY, at_least=1),
+            "identities": _IDENTITIES,
             "time": whole(low=EARLIEST_MS, high=LATEST_MS),
             "uuid": short(36),
             "eventKey": filled,
@@ -171,3 +189,72 @@ EVENTS_V2 = Contract(
         required=("identities", "eventKey"),
     ),
 )
+
+USERS_V2 = Contract(
+    params=Shape(fields={"matchingType": _MATCHING_TYPE, "importMode": one_of(1, 2)}, required=("importMode",)),
+    record=Shape(
+        fields={
+            "identities": _IDENTITIES,
+            "realName": text,
+            "sex": one_of("男", "女"),
+            "address": text,
+            "birthday": text,
+            "remark": text,
+            "customFields": array(_CUSTOM_FIELD),
+        },
+        required=("identities",),
+    ),
+)
+
+EVENTS_V1 = Contract(
+    # The page's versions disagree on whether isMatching is required; it is taken as the newer one has it.
+    params=Shape(
+        fields={
+            "isMatching": boolean,
+            "matchingType": _MATCHING_TYPE,
+            "identifyWay": one_of(1, 2),
+            **_ACCURATE_MATCH,
+        },
+        between=_fuzzy_needs_way,
+    ),
+    record=Shape(
+        fields={
+            "identityType": text,
+            "thirdId": text,
+            "openid": text,
+            "unionid": text,
+            "phone": text,
+            "time": whole(low=EARLIEST_MS, high=LATEST_MS),
+            "uuid": short(36),
+            "eventKey": filled,
+            "intid": text,
+            "eventargs": free_map,
+        },
+    ),
+    with_params=_exact_needs_identity,
+)
+
+TAGS_V2 = Contract(
+    params=Shape(fields={"matchingType": _MATCHING_TYPE, "optType": _OPT_TYPE}, required=("optType",)),
+    # What an item of operateTags has in it: ?.
+    record=Shape(fields={"identities": _IDENTITIES, "operateTags": free_list}, required=("identities",)),
+)
+
+GROUPS_V2 = Contract(
+    params=Shape(fields={"matchingType": _MATCHING_TYPE, "optType": _OPT_TYPE}, required=("optType",)),
+    record=Shape(
+        fields={
+            "identities": _IDENTITIES,
+            "groups": text,
+            "categoryType": one_of(COMPANY, DEPARTMENT),
+            "deptId": int64,
+            "thirdDeptId": text,
+            "wxDeptId": text,
+        },
+        required=("identities",),
+        between=_department_needs_id,
+    ),
+)
+
+ANY_OBJECTS = Contract(params=free_map, record=free_map)
+"""Of a resource whose contract nobody wrote down: 1 to 500 objects, and an object of parameters."""

@@ -8,7 +8,7 @@ the request pass.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from random import Random
 from typing import Self
 
@@ -97,6 +97,8 @@ class Faults:
 
     _tokens: Tokens
     _now: Callable[[], float]
+    #: What a fault's scope may name.
+    _targets: Collection[str] = TARGETS
     in_service: int = field(init=False, default=0)
     _standing: list[Fault] = field(init=False, factory=list)
     _meters: dict[int, Meter] = field(init=False, factory=dict)
@@ -116,7 +118,7 @@ class Faults:
         Raises:
             ValueError: a scope that is no endpoint.
         """
-        check_standing(faults)
+        check_standing(faults, self._targets)
         for fault in faults:
             match fault:
                 case Quota():
@@ -139,7 +141,7 @@ class Faults:
         """
         bundles = [(step,) if isinstance(step, Fault) else tuple(step) for step in steps]
         for bundle in bundles:
-            check_dealt(bundle)
+            check_dealt(bundle, self._targets)
         self._script.extend(bundles)
 
     def rate(self, share: float, faults: Sequence[Fault], *, seed: int) -> None:
@@ -150,13 +152,13 @@ class Faults:
         """
         if not 0 <= share <= 1:
             raise ValueError(f"the share of requests is {share}, it must lie between 0 and 1")
-        check_dealt(faults)
+        check_dealt(faults, self._targets)
         # No secret hangs on it, and the same seed must deal the same faults.
         self._mixes.append(_Mix(share=share, faults=tuple(faults), random=Random(seed)))  # noqa: S311 - see above
 
     def hold(self, on: str | None = None) -> Gate:
         """Put up a gate that requests wait at until it is opened."""
-        check_standing([Ok(on=on)])
+        check_standing([Ok(on=on)], self._targets)
         gate = Gate(on=on)
         self._gates.append(gate)
         return gate
@@ -213,20 +215,20 @@ class Faults:
                 return not self._meters[place].admit(self._now())
 
 
-def check_standing(faults: Iterable[Fault]) -> None:
+def check_standing(faults: Iterable[Fault], targets: Collection[str] = TARGETS) -> None:
     """Make sure that faults can stand.
 
     Raises:
         ValueError: a scope that is no endpoint, or one at which the fault means nothing.
     """
     for fault in faults:
-        if fault.on is not None and fault.on not in TARGETS:
-            raise ValueError(f"no endpoint is named {fault.on!r}; there are {', '.join(sorted(TARGETS))}")
+        if fault.on is not None and fault.on not in targets:
+            raise ValueError(f"no endpoint is named {fault.on!r}; there are {', '.join(sorted(targets))}")
         if fault.on == TOKEN and isinstance(fault, IMPORTS_ONLY):
             raise ValueError(f"{type(fault).__name__} concerns imports: it cannot strike the token endpoint")
 
 
-def check_dealt(faults: Sequence[Fault]) -> None:
+def check_dealt(faults: Sequence[Fault], targets: Collection[str] = TARGETS) -> None:
     """Make sure that faults can be dealt to single requests, by a script or a mix.
 
     Raises:
@@ -234,7 +236,7 @@ def check_dealt(faults: Sequence[Fault]) -> None:
     """
     if not faults:
         raise ValueError("there must be at least one fault; Ok() lets a request pass")
-    check_standing(faults)
+    check_standing(faults, targets)
     watching = [type(fault).__name__ for fault in faults if isinstance(fault, STANDING_ONLY)]
     if watching:
         raise ValueError(f"{watching[0]} watches all requests: let it stand with add()")

@@ -8,7 +8,7 @@ import orjson
 from attrs import asdict, define, field
 
 from asyncimport.emulator.body import Batch
-from asyncimport.emulator.endpoints import EVENTS, RESOURCES, USERS
+from asyncimport.emulator.endpoints import EVENTS, EVENTS_V1, GROUPS, RESOURCES, TAGS, USERS, USERS_V2
 
 
 @define(kw_only=True)
@@ -46,7 +46,7 @@ class ResourceLedger:
 
     Attributes:
         name: the resource.
-        by_key: commits per key. The key of an event is its uuid; where there is none, and for users, it is the
+        by_key: commits per key. The key of an event is its uuid; where there is none, and for all others, it is the
             digest of the whole record (`record_key`).
         batches: every request for this resource, in order of arrival.
     """
@@ -118,6 +118,8 @@ class Ledger:
     """
 
     keep_records: bool = True
+    #: The names of the resources it has a ledger of each.
+    names: Sequence[str] = field(factory=lambda: tuple(resource.name for resource in RESOURCES), repr=False)
     violations: list[str] = field(factory=list)
     in_flight: int = 0
     max_in_flight: int = 0
@@ -127,8 +129,7 @@ class Ledger:
     _resources: dict[str, ResourceLedger] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        names = [resource.name for resource in RESOURCES]
-        self._resources = {name: ResourceLedger(name=name, keep_records=self.keep_records) for name in names}
+        self._resources = {name: ResourceLedger(name=name, keep_records=self.keep_records) for name in self.names}
 
     @property
     def users(self) -> ResourceLedger:
@@ -141,9 +142,34 @@ class Ledger:
         return self.of(EVENTS.name)
 
     @property
+    def users_v2(self) -> ResourceLedger:
+        """The commits of users v2."""
+        return self.of(USERS_V2.name)
+
+    @property
+    def events_v1(self) -> ResourceLedger:
+        """The commits of events v1."""
+        return self.of(EVENTS_V1.name)
+
+    @property
+    def tags(self) -> ResourceLedger:
+        """The commits of tags v2."""
+        return self.of(TAGS.name)
+
+    @property
+    def groups(self) -> ResourceLedger:
+        """The commits of groups v2."""
+        return self.of(GROUPS.name)
+
+    @property
     def requests(self) -> int:
         """Import requests that arrived whole."""
-        return sum(len(resource.batches) for resource in self._resources.values())
+        return sum(len(resource.batches) for resource in self.resources)
+
+    @property
+    def resources(self) -> tuple[ResourceLedger, ...]:
+        """The ledgers of all resources."""
+        return tuple(self._resources.values())
 
     def of(self, name: str) -> ResourceLedger:
         """Give the ledger of a resource by its name."""

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -12,7 +13,7 @@ from attrs import define, field
 from asyncimport.emulator.answer import Answer, failed
 from asyncimport.emulator.assumptions import Assumptions
 from asyncimport.emulator.control import Control
-from asyncimport.emulator.endpoints import BASE_PATH, TOKEN, TOKEN_PATH, Resource, routes
+from asyncimport.emulator.endpoints import BASE_PATH, TOKEN, TOKEN_PATH, Declared, Resource, routes, with_further
 from asyncimport.emulator.exchange import Exchange
 from asyncimport.emulator.injector import Dealt, Faults
 from asyncimport.emulator.ledger import Ledger
@@ -44,6 +45,8 @@ class Emulator:
         keep_records: keep the committed records for `ledger.users.records()`; see `ResourceLedger` for the cost.
         control: open the control door of `control.py` on a port of its own.
         keepalive_s: idle seconds after which the server closes a connection.
+        resources: further resources to serve besides the documented ones, as a client declares them or with a contract
+            of the emulator's own; a name or path that is taken is a ValueError.
         assumptions: how it behaves where the documents are silent.
         tokens: which tokens are accepted.
         ledger: what came and what was committed.
@@ -59,6 +62,7 @@ class Emulator:
     keep_records: bool = True
     control: bool = False
     keepalive_s: float = 75.0
+    resources: Sequence[Resource | Declared] = ()
     assumptions: Assumptions = field(factory=Assumptions)
     tokens: Tokens = field(init=False, repr=False)
     ledger: Ledger = field(init=False, repr=False)
@@ -75,8 +79,10 @@ class Emulator:
             one_at_a_time=self.assumptions.one_token_at_a_time,
             now=time.monotonic,
         )
-        self.ledger = Ledger(keep_records=self.keep_records)
-        self.faults = Faults(tokens=self.tokens, now=time.monotonic)
+        served = with_further(self.resources)
+        names = [resource.name for resource in served]
+        self.ledger = Ledger(keep_records=self.keep_records, names=names)
+        self.faults = Faults(tokens=self.tokens, now=time.monotonic, targets={TOKEN, *names})
         self._platform = Platform(
             app_id=self.app_id,
             app_secret=self.app_secret,
@@ -85,7 +91,7 @@ class Emulator:
             tokens=self.tokens,
             ledger=self.ledger,
         )
-        self._routes = routes(old_addresses=self.assumptions.old_addresses)
+        self._routes = routes(served, old_addresses=self.assumptions.old_addresses)
         self._listener = Listener(handler=self._serve, connected=self.ledger.connect, keepalive_s=self.keepalive_s)
 
     @property

@@ -160,6 +160,11 @@ def free(value: object, *, in_list: bool = False) -> Problem | None:
     return next((problem.under(place) for place, problem in places if problem is not None), None)
 
 
+def free_list(value: object) -> Problem | None:
+    """A list whose items are its owner's own."""
+    return free(value) if isinstance(value, list) else Problem(reason=f"must be an array, not {kind(value)}")
+
+
 def free_map(value: object) -> Problem | None:
     """An object whose keys are its owner's own."""
     return free(value) if isinstance(value, dict) else Problem(reason=f"must be an object, not {kind(value)}")

@@ -33,6 +33,7 @@ _REMEDY: Final = "JSON Lines are UTF-8, convert it from its own encoding"
 
 HUGE: Final = 2**63
 _LONG_DIGITS: Final = 19
+_PARTS: Final = frozenset({list, dict})
 LONG_INTEGER: Final = Unreadable(rule="holds a whole number beyond 64 bits: send it as text")
 
 
@@ -102,7 +103,7 @@ class JsonLines(Interruptible):
                     if not line.isspace():
                         return _unreadable(line, error)
                     continue
-                if type(record) is dict and _holds_huge(record.get("eventargs")) and _holds_long_integer(line):
+                if type(record) is dict and _has_huge_part(record) and _holds_long_integer(line):
                     return with_text(LONG_INTEGER, [line], _UTF_8)
                 return record
         except (Damaged, OSError, Interrupted) as error:
@@ -200,13 +201,18 @@ class MappedJsonLines(JsonLines):
             row = self._keys.row(record)
         except Refused as error:
             return with_text(Unreadable(rule=error.rule), [self._line], _UTF_8)
-        if _holds_huge(row.get("eventargs")) and _holds_long_integer(self._line):
+        if _has_huge_part(row) and _holds_long_integer(self._line):
             return with_text(LONG_INTEGER, [self._line], _UTF_8)
         return row
 
     def column_of(self, place: str) -> str | None:
         """The key that filled a place (`sex`, `eventargs.c_price`) of the record returned last; None if none did."""
         return self._keys.column_of(place, self._record)
+
+
+def _has_huge_part(record: Mapping[str, Any]) -> bool:
+    """Whether one of its lists or objects holds a huge float; of a field of its own admission says what it takes."""
+    return any(_holds_huge(part) for part in record.values() if type(part) in _PARTS)
 
 
 def _holds_huge(value: Any, depth: int = 128) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from asyncimport.errors import ConfigError
-from asyncimport.fields import Flag, Int64, JsonObject, Kind, ListOf, Millis, Text
+from asyncimport.fields import Flag, Int64, JsonList, JsonObject, Kind, ListOf, Millis, Text
 from asyncimport.records import CustomField, Identity
 from asyncimport.shape import ObjectOf, Shape
 from asyncimport.sources.mapping import ColumnMapping, CustomFieldColumn, IdentityColumn, quoted
@@ -130,6 +130,8 @@ def target_of(name: str, shape: Shape, spoken: str, *, of_json: bool = False) ->
         return _custom_field(field.wire, part, spoken)
     if part and "." not in part and _items(field.kind) is Identity:
         return OneIdentity(field.wire, part)
+    if isinstance(field.kind, JsonList):
+        raise ConfigError(f"{spoken} takes a list of JSON values, which no cell can hold: use JSON Lines")
     form = _form(field.wire, field.kind)
     raise ConfigError(f"{spoken} cannot be read: " + (f"write it as {form}" if form else "use JSON Lines"))
 

@@ -125,7 +125,10 @@ LINE: dict[str, Any] = {"record": {"thirdId": "1"}, "state": "rejected", "resour
         ),
         (json.dumps(LINE | {"params": {"isMatching": "yes", "importMode": 1}}), "is_matching takes bool, got str"),
         (json.dumps(LINE | {"params": {"isMatching": True, "importMode": 1, "x": 1}}), "'x' is not known"),
-        (json.dumps(LINE | {"resource": "cars", "params": {}}), "names the resource 'cars': known are users, events"),
+        (
+            json.dumps(LINE | {"resource": "cars", "params": {}}),
+            "names the resource 'cars': known are users, users_v2, events, events_v1, tags, groups",
+        ),
     ],
     ids=["empty", "records", "csv", "no params", "no mode", "no flag", "unknown", "no resource"],
 )

@@ -5,7 +5,18 @@ from typing import Any
 import aiohttp
 import pytest
 
-from asyncimport.emulator import EVENTS, USERS, Assumptions, Emulator, Resource
+from asyncimport.emulator import (
+    EVENTS,
+    EVENTS_V1,
+    GROUPS,
+    TAGS,
+    USERS,
+    USERS_V2,
+    Assumptions,
+    Contract,
+    Emulator,
+    Resource,
+)
 from asyncimport.emulator.body import read
 
 CANARY = "canary-person-张三丰"
@@ -327,3 +338,147 @@ async def test_a_breach_refuses_the_whole_batch_and_stands_in_the_ledger() -> No
         assert answer == {"code": "400", "errorCode": "PARAM_ERROR", "msg": "data[0].sex must be one of 男, 女"}
         assert platform.ledger.users.total == 0
         assert platform.ledger.violations == ["users: data[0].sex must be one of 男, 女"]
+
+
+WHO = {"identities": [{"identityValue": "18888888888", "identityType": "phone"}]}
+DEPARTMENT = "data[0].wxDeptId or thirdDeptId or deptId is required when categoryType is 2"
+FURTHER: dict[str, tuple[Resource, dict[str, Any]]] = {
+    "users_v2": (
+        USERS_V2,
+        {
+            "publicParams": {"matchingType": 1, "importMode": 2},
+            "data": [WHO | {"realName": "a", "sex": "女", "customFields": [{"configId": 1, "values": ["x"]}]}],
+        },
+    ),
+    "events_v1": (
+        EVENTS_V1,
+        {
+            "publicParams": {"isMatching": True, "matchingType": 1, "accurateMatchType": "gzh"},
+            "data": [{"identityType": "openid", "openid": "o", "time": 1605490615673, "uuid": "u", "eventKey": "c_a"}],
+        },
+    ),
+    "tags": (TAGS, {"publicParams": {"optType": "add"}, "data": [WHO | {"operateTags": [{"x": [1, None]}, "a"]}]}),
+    "groups": (
+        GROUPS,
+        {"publicParams": {"optType": "delete"}, "data": [WHO | {"groups": "a,b", "categoryType": "2", "deptId": 0}]},
+    ),
+}
+
+
+@pytest.mark.parametrize(("resource", "body"), FURTHER.values(), ids=FURTHER)
+async def test_a_body_within_the_contract_is_answered_as_documented(resource: Resource, body: dict[str, Any]) -> None:
+    paths = [f"/api/open{resource.path}", *([f"/api/integrate{resource.old_path}"] if resource.old_path else [])]
+    async with Emulator(token="canary-token-7f3qzk") as platform, aiohttp.ClientSession() as session:
+        for number, path in enumerate(paths):
+            headers = {"X-Token": platform.token}
+            async with session.post(platform.origin + path, json=body, headers=headers) as response:
+                batch_id = {"data": 15314513451345123 + number} if resource is not EVENTS_V1 else {}
+                assert await response.json() == {"code": "200", "errorCode": "SUCCESS", "msg": "ok"} | batch_id
+        ledger = getattr(platform.ledger, resource.name)
+        assert ledger.records() == body["data"] * len(paths)
+        assert set(ledger.by_key) == {"u"} if resource is EVENTS_V1 else len(ledger.by_key) == 1
+        assert platform.ledger.violations == []
+
+
+BAD_FURTHER: list[tuple[str, str, Any, str]] = [
+    ("users_v2", "publicParams.importMode", MISSING, "publicParams.importMode is required"),
+    ("users_v2", "publicParams.isMatching", True, "publicParams.isMatching is not documented"),
+    ("users_v2", "data.0.identities", MISSING, "data[0].identities is required"),
+    ("users_v2", "data.0.identities", [], "data[0].identities has 0 items, at least 1 must be there"),
+    ("users_v2", "data.0.phone", "1", "data[0].phone is not documented"),
+    ("users_v2", "data.0.sex", CANARY, "data[0].sex must be one of 男, 女"),
+    (
+        "users_v2",
+        "data.0.identities.0.mpid",
+        "wx1",
+        "data[0].identities[0].isWeChatEcosystem is required when mpid is sent",
+    ),
+    ("events_v1", "publicParams.matchingType", 2, "publicParams.identifyWay is required when matchingType is 2"),
+    ("events_v1", "publicParams.importMode", 1, "publicParams.importMode is not documented"),
+    ("events_v1", "data.0.identityType", MISSING, "data[0].identityType is required when matchingType is 1"),
+    (
+        "events_v1",
+        "data.0.openid",
+        MISSING,
+        "data[0].openid must be filled: identityType names it and matching is exact",
+    ),
+    ("events_v1", "data.0.uuid", "x" * 37, "data[0].uuid has 37 characters, at most 36 are allowed"),
+    ("events_v1", "data.0.time", 1605490615, f"data[0].time must lie between {10**11} and {10**14}"),
+    ("events_v1", "data.0.identities", [], "data[0].identities is not documented"),
+    ("tags", "publicParams.optType", MISSING, "publicParams.optType is required"),
+    ("tags", "publicParams.optType", CANARY, "publicParams.optType must be one of add, delete"),
+    ("tags", "data.0.identities", MISSING, "data[0].identities is required"),
+    ("tags", "data.0.operateTags", CANARY, "data[0].operateTags must be an array, not a string"),
+    ("tags", "data.0.operateTags.0", {"a": None}, "data[0].operateTags[0].a must not be null"),
+    ("tags", "data.0.operateTags.1", 2**63, f"data[0].operateTags[1] must lie between {-(2**63)} and {2**63 - 1}"),
+    ("groups", "publicParams.optType", MISSING, "publicParams.optType is required"),
+    ("groups", "data.0.identities", [], "data[0].identities has 0 items, at least 1 must be there"),
+    ("groups", "data.0.groups", ["a"], "data[0].groups must be a string, not an array"),
+    ("groups", "data.0.categoryType", 2, "data[0].categoryType must be one of 1, 2"),
+    ("groups", "data.0.deptId", "7", "data[0].deptId must be an integer, not a string"),
+    ("groups", "data.0.deptId", MISSING, DEPARTMENT),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "value", "sentence"), BAD_FURTHER)
+def test_a_breach_of_the_further_contracts_is_named_without_its_value(
+    name: str, path: str, value: Any, sentence: str
+) -> None:
+    resource, body = FURTHER[name]
+    assert problems(resource, body) == []
+    assert problems(resource, changed(body, path, value)) == [sentence]
+
+
+def test_an_empty_department_is_none() -> None:
+    resource, body = FURTHER["groups"]
+    empty = changed(changed(body, "data.0.deptId", MISSING), "data.0.wxDeptId", "")
+    assert problems(resource, empty) == [DEPARTMENT]
+    assert problems(resource, changed(empty, "data.0.categoryType", "1")) == []
+
+
+class Declared:
+    """As a client declares a resource."""
+
+    name, path, has_batch_id, is_stamped = "coupons", "/coupon/batchAdd", True, True
+
+
+async def test_a_declared_resource_is_served_with_any_objects() -> None:
+    body = {"publicParams": {"shop": "x"}, "data": [{"uuid": "a", "free": [1]}, {"uuid": "a"}, {}]}
+    async with Emulator(resources=[Declared()]) as platform, aiohttp.ClientSession() as session:
+        platform.faults.hold("coupons").open()
+        url, headers = f"{platform.url}/coupon/batchAdd", {"X-Token": platform.token}
+        async with session.post(url, json=body, headers=headers) as response:
+            assert (await response.json())["data"] == 15314513451345123
+        async with session.post(url, json=body | {"data": [1]}, headers=headers) as response:
+            assert (await response.json())["msg"] == "data[0] must be an object, not an integer"
+        coupons = platform.ledger.of("coupons")
+        assert (coupons.records(), coupons.by_key["a"]) == (body["data"], 2)
+        assert platform.ledger.to_dict()["coupons"]["total"] == 3
+
+
+async def test_a_declared_resource_may_have_a_contract() -> None:
+    contract = Contract(params=USERS.contract.params, record=EVENTS.contract.record)
+    coupons = Resource(name="coupons", path="/c", contract=contract, answers_batch_id=False)
+    body = {"publicParams": SEED_USERS["publicParams"], "data": SEED_EVENTS["data"]}
+    assert problems(coupons, body) == []
+    async with Emulator(resources=[coupons]) as platform, aiohttp.ClientSession() as session:
+        headers = {"X-Token": platform.token}
+        async with session.post(f"{platform.url}/c", json=body, headers=headers) as response:
+            assert await response.json() == {"code": "200", "errorCode": "SUCCESS", "msg": "ok"}
+        async with session.post(f"{platform.url}/c", json=SEED_USERS, headers=headers) as response:
+            assert (await response.json())["code"] == "400"
+        assert platform.ledger.of("coupons").records() == SEED_EVENTS["data"]
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "twice"),
+    [
+        ("users", "/c", "users"),
+        ("token", "/c", "token"),
+        ("coupons", "/audience/info/batchAdd", "/api/open/audience/info/batchAdd"),
+        ("coupons", "/app/getOrgAccessToken", "/api/open/app/getOrgAccessToken"),
+    ],
+)
+def test_a_name_or_path_that_is_taken_is_not_served(name: str, path: str, twice: str) -> None:
+    with pytest.raises(ValueError, match=f"two resources are served as {twice}"):
+        Emulator(resources=[Resource(name=name, path=path, answers_batch_id=True)])

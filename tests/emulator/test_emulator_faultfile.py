@@ -74,7 +74,7 @@ def test_every_kind_can_be_written(kind: str) -> None:
         ({"standing": [{"kind": "delay", "seconds": -1}]}, "'seconds' must be >= 0"),
         ({"standing": [{"kind": "quota", "per_s": True}]}, "must be int @ standing[0].per_s"),
         ({"standing": [{"kind": "quota", "per_s": 1, "burst": 1}]}, "no such key as burst @ standing[0]"),
-        ({"standing": [{"kind": "hang", "on": "tags"}]}, "standing[0]: no endpoint is named 'tags'"),
+        ({"standing": [{"kind": "hang", "on": "coupons"}]}, "standing[0]: no endpoint is named 'coupons'"),
         ({"script": [[]]}, "script[0]: there must be at least one fault"),
         ({"script": [[{"kind": "ok"}, {"kind": "no"}]]}, "script[0][1].kind: must be one of"),
         ({"script": [{"kind": "overload", "above": 1}]}, "script[0]: Overload watches all requests"),

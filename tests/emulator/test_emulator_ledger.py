@@ -107,7 +107,11 @@ async def test_the_summary_is_json_and_holds_every_count() -> None:
         await send(platform, session, "events", event("a"), event("a"))
         assert platform.ledger.to_dict() == {
             "users": {"distinct": 0, "total": 0, "duplicates": 0, "requests": 0},
+            "users_v2": {"distinct": 0, "total": 0, "duplicates": 0, "requests": 0},
             "events": {"distinct": 1, "total": 2, "duplicates": 1, "requests": 1},
+            "events_v1": {"distinct": 0, "total": 0, "duplicates": 0, "requests": 0},
+            "tags": {"distinct": 0, "total": 0, "duplicates": 0, "requests": 0},
+            "groups": {"distinct": 0, "total": 0, "duplicates": 0, "requests": 0},
             "requests": 1,
             "violations": 0,
             "max_in_flight": 1,

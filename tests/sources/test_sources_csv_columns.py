@@ -6,7 +6,7 @@ from attrs import define, field
 
 from asyncimport.errors import ConfigError
 from asyncimport.fields import Flag, Int64, ListOf, Text
-from asyncimport.records import Event, Record, UserProfile
+from asyncimport.records import Event, EventV1, GroupAssignment, Record, TagAssignment, UserProfile, UserProfileV2
 from asyncimport.shape import Requirement, wire
 from asyncimport.sources.cells import number_or_text
 from asyncimport.sources.csv_columns import columns_of
@@ -224,6 +224,16 @@ def test_the_time_of_an_event_is_converted() -> None:
         ("eventargs", Event, "column 'eventargs' cannot be read: write it as eventargs.<key>"),
         ("phone.x", UserProfile, "column 'phone.x' cannot be read: write it as phone"),
         ("pages", Visit, "column 'pages' cannot be read: use JSON Lines"),
+        (
+            "identities.phone,operateTags",
+            TagAssignment,
+            "column 'operateTags' takes a list of JSON values, which no cell can hold: use JSON Lines",
+        ),
+        (
+            "identities.phone,operate_tags.0",
+            TagAssignment,
+            "column 'operate_tags.0' takes a list of JSON values, which no cell can hold: use JSON Lines",
+        ),
     ],
 )
 def test_a_header_that_cannot_be_read_is_refused_with_advice(header: str, record: type[Record], message: str) -> None:
@@ -237,3 +247,43 @@ def test_a_first_row_taken_for_a_header_is_not_quoted() -> None:
         columns_of(["13800138000", "canary-person-张三丰"], UserProfile)
     assert "canary" not in str(refused.value)
     assert "give it a header line of identityType, thirdId," in str(refused.value)
+
+
+PERSON = [{"identityType": "phone", "identityValue": "138"}]
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "record", "expected"),
+    [
+        (
+            "identities.phone,real_name,customFields.7",
+            "138,张三,a",
+            UserProfileV2,
+            {"realName": "张三", "identities": PERSON, "customFields": [{"configId": 7, "values": ["a"]}]},
+        ),
+        (
+            "identityType,phone,eventKey,time,eventargs.c_price",
+            "phone,138,c_buy,1605490615673,9.5",
+            EventV1,
+            {
+                "identityType": "phone",
+                "phone": "138",
+                "eventKey": "c_buy",
+                "time": 1605490615673,
+                "eventargs": {"c_price": 9.5},
+            },
+        ),
+        (
+            "identities.phone,groups,category_type,deptId",
+            "138,vip,2,77",
+            GroupAssignment,
+            {"groups": "vip", "categoryType": "2", "identities": PERSON, "deptId": 77},
+        ),
+        ("identities.phone", "138", TagAssignment, {"identities": PERSON}),
+    ],
+    ids=["users-v2", "events-v1", "groups", "tags"],
+)
+def test_the_columns_of_further_resources_come_by_their_shape(
+    header: str, cells: str, record: type[Record], expected: dict[str, Any]
+) -> None:
+    assert row(header, cells, record) == expected

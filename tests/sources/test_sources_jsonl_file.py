@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncimport.errors import ConfigError
-from asyncimport.sources import read_jsonl
+from asyncimport.records import TagAssignment
+from asyncimport.sources import ColumnMapping, read_jsonl
 from asyncimport.sources.jsonl_file import LONG_INTEGER
 from asyncimport.sources.lines import LINE_CAP, LONG_LINE
 from asyncimport.unreadable import Unreadable
@@ -165,3 +166,19 @@ def test_a_line_nested_deeper_than_python_recurses_is_left_to_admission(tmp_path
     path.write_text('{"eventargs":{"c":' + deep + ',"d":1e30}}\n', encoding="utf-8")
     (record,) = read_jsonl(path)
     assert record["eventargs"]["d"] == 1e30
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"operateTags":[{"id":NUMBER}]}', '{"operate_tags":[[NUMBER]]}', '{"anything":{"of":["a declared", NUMBER]}}'],
+)
+@pytest.mark.parametrize("mapping", [None, ColumnMapping(columns={"tags": "operateTags"})], ids=["plain", "mapped"])
+def test_an_integer_beyond_64_bits_is_refused_in_every_free_part(
+    tmp_path: Path, line: str, mapping: ColumnMapping | None
+) -> None:
+    path = tmp_path / "tags.jsonl"
+    path.write_text("".join(line.replace("NUMBER", digits) + "\n" for digits in (str(2**64), "1e30")), encoding="utf-8")
+    refused, taken = read_jsonl(path, record=TagAssignment, mapping=mapping)
+    assert isinstance(refused, Unreadable)
+    assert refused.rule == "holds a whole number beyond 64 bits: send it as text"
+    assert not isinstance(taken, Unreadable)

@@ -11,18 +11,37 @@ import attrs
 import canary
 from hypothesis import strategies as st
 
-from asyncimport.configs import EventImportConfig, ImportMode, MatchingType, UserImportConfig
-from asyncimport.fields import At, Flag, Int64, JsonObject, ListOf, Millis, Problem, Text
+from asyncimport.configs import (
+    EventImportConfig,
+    EventImportConfigV1,
+    GroupImportConfig,
+    ImportMode,
+    MatchingType,
+    OptType,
+    TagImportConfig,
+    UserImportConfig,
+    UserImportConfigV2,
+)
+from asyncimport.fields import At, Flag, Int64, JsonList, JsonObject, ListOf, Millis, Problem, Text
 from asyncimport.guard import Form
 from asyncimport.quick import reading
-from asyncimport.records import Event, UserProfile
+from asyncimport.records import Event, EventV1, GroupAssignment, TagAssignment, UserProfile, UserProfileV2
 from asyncimport.shape import ObjectOf, copy_record, shape_of, wire
 from asyncimport.structs import plain
 
 EXACT = UserImportConfig(is_matching=True, import_mode=ImportMode.FULL, matching_type=MatchingType.EXACT)
 PLAIN = UserImportConfig(is_matching=False, import_mode=ImportMode.FULL)
-CONFIGS: list[tuple[type[Any], object]] = [(UserProfile, PLAIN), (UserProfile, EXACT), (Event, EventImportConfig())]
-IDS = ["users", "users-exact", "events"]
+EXACT_V1 = EventImportConfigV1(matching_type=MatchingType.EXACT)
+CONFIGS: list[tuple[type[Any], object]] = [
+    (UserProfile, PLAIN),
+    (UserProfile, EXACT),
+    (Event, EventImportConfig()),
+    (UserProfileV2, UserImportConfigV2(import_mode=ImportMode.FULL)),
+    (EventV1, EXACT_V1),
+    (TagAssignment, TagImportConfig(opt_type=OptType.ADD)),
+    (GroupAssignment, GroupImportConfig(opt_type=OptType.ADD)),
+]
+IDS = ["users", "users-exact", "events", "users-v2", "events-v1-exact", "tags", "groups"]
 
 #: What structs leave to the encoder: no text that JSON could hold.
 LEFT_TO_THE_CODEC = ("surrogate",)
@@ -114,6 +133,8 @@ def good(kind: Any) -> st.SearchStrategy[Any]:
             return st.integers(10**11, 10**14 - 1) | moments
         case JsonObject():
             return st.dictionaries(st.text(max_size=5), good_json, max_size=3)
+        case JsonList():
+            return st.lists(good_json, max_size=3)
         case ListOf(item=ObjectOf(record=record), min_items=least):
             return st.lists(given_records(record, good), min_size=least, max_size=3)
         case ListOf(item=item):
@@ -150,11 +171,18 @@ def given_records(record: type[Any], values: Values) -> st.SearchStrategy[Any]:
 
 
 def complete(record: Any, config: object) -> Any:
-    """The record with what exact matching asks for."""
-    if config is EXACT:
-        if isinstance(record, dict):
-            return {key: item for key, item in record.items() if key != "identity_type"} | {"identityType": "card"}
-        record.identity_type = "card"
+    """The record with what exact matching, or a group's category, asks for."""
+    if config is EXACT or config is EXACT_V1:
+        return _given(record, "identity_type", "identityType", "card")
+    if isinstance(config, GroupImportConfig):
+        return _given(record, "wx_dept_id", "wxDeptId", "7")
+    return record
+
+
+def _given(record: Any, name: str, wire_name: str, value: str) -> Any:
+    if isinstance(record, dict):
+        return {key: item for key, item in record.items() if key != name} | {wire_name: value}
+    setattr(record, name, value)
     return record
 
 
