@@ -7,15 +7,15 @@ once, so that every attempt and every resume sends the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, Protocol, cast
 
 from attrs import define, evolve, field, frozen
 
 from asyncimport.batch import Positions
 from asyncimport.fields import At, Problem
-from asyncimport.outcome import Rejected
-from asyncimport.place import Place
+from asyncimport.outcome import Dropped, Rejected, Skipped
+from asyncimport.place import NOWHERE, Place
 from asyncimport.quick import Quick
 from asyncimport.rejects import made_uuid, not_kept
 from asyncimport.resources import Resource
@@ -34,6 +34,23 @@ class Origin(Protocol):
     @property
     def line_num(self) -> int:
         """The line, from 1, on which the record began."""
+
+
+#: What a record comes to: its wire copy, or why it has none.
+Item = Wire | Dropped
+
+
+class Admits(Protocol):
+    """What a reader has done with each record where it was pulled."""
+
+    def admit(self, record: Any, position: int, origin: Any = None) -> Item:
+        """Admit one record."""
+
+    def admit_all(self, records: Sequence[Any], first: int) -> list[Item]:
+        """Admit records that nobody changes meanwhile."""
+
+    def of_line(self, line: bytes) -> Wire | None:
+        """The wire copy of a record that is a line of JSON, yet to be admitted; None in doubt."""
 
 
 @frozen(kw_only=True)
@@ -68,7 +85,7 @@ class Admission:
         self._quick = Quick(self._shape, self.config)
         self._struct = struct_of(self._shape.record, Names.WIRE)
 
-    def admit(self, record: Any, position: int, origin: Origin | None = None) -> Wire | Rejected:
+    def admit(self, record: Any, position: int, origin: Any = None) -> Wire | Rejected:
         """The wire copy of one record, or its rejection with every problem and where in its file it is wrong."""
         wire: Wire | None = record if type(record) is self._struct else self._quick.of_alike(record)
         if wire is None:
@@ -85,9 +102,9 @@ class Admission:
         made: RecordStruct | None = self._quick.of_line(line)
         return made
 
-    def admit_all(self, records: Sequence[Any], first: int) -> list[Wire | Rejected]:
+    def admit_all(self, records: Sequence[Any], first: int) -> list[Item]:
         """The same for records that nobody changes meanwhile, the first of them at position `first`: a pass in C."""
-        wires = self._quick.of_all(records)
+        wires: list[Item] | None = self._quick.of_all(records)
         if wires is None:
             return [self.admit(record, position) for position, record in enumerate(records, first)]
         if self._is_stamped:
@@ -100,7 +117,7 @@ class Admission:
         if origin is None or not isinstance(explained, Rejected):
             return explained
         problems = tuple(_with_column(problem, position, origin) for problem in explained.problems)
-        return evolve(explained, place=_where(origin), problems=problems)
+        return evolve(explained, place=place_of(origin), problems=problems)
 
     def _stamped(self, wire: Any, position: int) -> Wire:
         """The wire copy with a `uuid` and a `time`: the same struct, or another mapping."""
@@ -144,7 +161,10 @@ class Admission:
         return {spec.wire: wire[spec.wire] for spec in self._shape.fields if spec.wire in wire}
 
 
-def _where(origin: Origin) -> Place:
+def place_of(origin: Origin | None) -> Place:
+    """Where the record that an iterator returned last stands in its source."""
+    if origin is None:
+        return NOWHERE
     where = getattr(origin, "where", None)
     return Place(line=origin.line_num) if where is None else where()
 
@@ -155,27 +175,39 @@ def _with_column(problem: Problem, position: int, origin: Origin) -> Problem:
     return evolve(problem, column=column_of(place)) if column_of is not None and place else problem
 
 
-def neighbours(items: list[Wire | Rejected], first: int) -> Iterator[Admitted | Rejected]:
-    """Group what was admitted at positions from `first` on: runs of neighbours, and single rejections, in order."""
+def neighbours(items: list[Item], first: int) -> Iterator[Admitted | Dropped]:
+    """Group what was admitted at positions from `first` on: runs of neighbours, and each record that was not, in order."""
     start = 0
-    for index, rejected in _rejections(items):
+    for index, dropped in _dropped(items):
         if index > start:
             yield Admitted(wires=_wires(items[start:index]), first=first + start)
-        yield rejected
+        yield dropped
         start = index + 1
     if start < len(items):
         yield Admitted(wires=_wires(items[start:]), first=first + start)
 
 
-def _rejections(items: list[Wire | Rejected]) -> list[tuple[int, Rejected]]:
-    """The rejections and where they are. Most hops have none, which one pass in C finds out."""
-    if Rejected not in set(map(type, items)):
+_DROPPED: Final = frozenset({Rejected, Skipped})
+
+
+def _dropped(items: list[Item]) -> list[tuple[int, Dropped]]:
+    """Records without a wire copy, and where they are. Most hops have none, which one pass in C finds out."""
+    if _DROPPED.isdisjoint(map(type, items)):
         return []
-    return [(index, item) for index, item in enumerate(items) if isinstance(item, Rejected)]
+    return [(index, item) for index, item in enumerate(items) if isinstance(item, Dropped)]
 
 
-def _wires(items: list[Wire | Rejected]) -> list[Wire]:
-    return cast("list[Wire]", items)  # the slice between two rejections
+def together(skipped: Iterable[Skipped]) -> Iterator[Skipped]:
+    """One outcome for all records that were skipped for one reason."""
+    positions: dict[str, list[int]] = {}
+    for each in skipped:
+        positions.setdefault(each.reason, []).extend(each.positions)
+    for reason, found in positions.items():
+        yield Skipped(positions=Positions.of(found), reason=reason)
+
+
+def _wires(items: list[Item]) -> list[Wire]:
+    return cast("list[Wire]", items)  # the slice between two that were dropped
 
 
 def rejection(position: int, problems: Sequence[Problem], content: bytes = b"") -> Rejected:

@@ -142,6 +142,8 @@ class Batch:
     is_last_try: bool = False
     #: Whether so few records are left then that it is they, and not the platform.
     is_one_of_few: bool = False
+    #: Whether a later record with a key of its own (`order.py`) went on past it: it must not be sent again.
+    is_overtaken: bool = False
     #: Whether the run's stop settled it: a resumed run sends it.
     is_given_back: bool = False
     #: The last thing that went wrong, in words without data.

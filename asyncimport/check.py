@@ -18,12 +18,14 @@ from asyncimport.batch import Batch
 from asyncimport.clock import Clock, wall_ms
 from asyncimport.configs import Config
 from asyncimport.fields import Problem
-from asyncimport.outcome import MAX_REASONS, OTHER_REASONS, Rejected, many
+from asyncimport.order import Piece, Turn
+from asyncimport.outcome import MAX_REASONS, OTHER_REASONS, Dropped, Rejected, Skipped, many
 from asyncimport.place import Place
 from asyncimport.policy import DispatchPolicy
 from asyncimport.resources import Resource
-from asyncimport.stages import Source, Stages, stages_of
+from asyncimport.stages import Source, Stages, check_kinds, stages_of
 from asyncimport.structs import json_bytes
+from asyncimport.treatment import Treatment
 
 #: Errors of one kind that are shown with their place and the pattern of their value.
 EXAMPLES: Final = 5
@@ -126,6 +128,8 @@ class CheckReport:
     read: int
     #: Records with at least one error: they would be rejected.
     rejected: int
+    #: Records that `before_send` or `deduplicate` would drop.
+    skipped: int = 0
     batches: int
     #: Of all request bodies together, and of the largest.
     bytes: int
@@ -167,12 +171,11 @@ class CheckReport:
         yield brackets[1:] + tail
 
     def __str__(self) -> str:
-        good, size = (
-            self.read - self.rejected,
-            f"{many(self.batches, 'batch', 'batches')} of {self.bytes:,} bytes",
-        )
+        good = self.read - self.rejected - self.skipped
+        size = f"{many(self.batches, 'batch', 'batches')} of {self.bytes:,} bytes"
+        skipped = f", {self.skipped:,} skipped" if self.skipped else ""
         lines = [
-            f"{self.resource}: {self.read:,} read, {self.rejected:,} with errors; {good:,} would be sent in {size}"
+            f"{self.resource}: {self.read:,} read, {self.rejected:,} with errors{skipped}; {good:,} would be sent in {size}"
         ]
         if not self.source_ended:
             lines.append("  the source was not read to its end")
@@ -203,6 +206,7 @@ class Check:
     stages: Stages
     read: int = 0
     rejected: int = 0
+    skipped: int = 0
     source_ended: bool = False
     _batches: int = 0
     _bytes: int = 0
@@ -257,6 +261,7 @@ class Check:
             resource=self.resource.name,
             read=self.read,
             rejected=self.rejected,
+            skipped=self.skipped,
             batches=self._batches,
             bytes=self._bytes,
             largest_batch_bytes=self._largest,
@@ -267,16 +272,21 @@ class Check:
 
     def _keep_first(self, items: list[Any], first: int) -> None:
         for position, item in () if self._first_record else enumerate(items, first):
-            checked = item if isinstance(item, Rejected) else self.stages.encoder.checked(item, position)
-            if not isinstance(checked, Rejected):
+            checked = item if isinstance(item, Dropped) else self.stages.encoder.checked(item, position)
+            if not isinstance(checked, Dropped):
                 self._first_record = json_bytes(checked)
                 return
 
-    def _add(self, piece: Batch | Rejected) -> None:
+    def _add(self, piece: Piece) -> None:
+        if isinstance(piece, Turn):
+            return
         if isinstance(piece, Batch):
             self._batches += 1
             self._bytes += len(piece.body)
             self._largest = max(self._largest, len(piece.body))
+            return
+        if isinstance(piece, Skipped):
+            self.skipped += piece.count
             return
         self.rejected += piece.count
         for problem in piece.problems:
@@ -305,13 +315,29 @@ class Check:
             group.examples.append(example)
 
 
-def check_of(resource: Resource, source: Source, config: Config, policy: DispatchPolicy, clock: Clock) -> Check:
+def check_of(
+    resource: Resource,
+    source: Source,
+    config: Config,
+    policy: DispatchPolicy,
+    clock: Clock,
+    *,
+    treatment: Treatment = Treatment(),  # noqa: B008 -- frozen
+) -> Check:
     """Set up a dry run; nothing is read yet.
 
     Raises:
         ConfigError: a resource, config or source that cannot work.
     """
+    check_kinds(resource, config)
     stages = stages_of(
-        resource, source, config, policy=policy, run_id=secrets.token_hex(10), clock=clock, wall_ms=wall_ms
+        resource,
+        source,
+        config,
+        policy=policy,
+        run_id=secrets.token_hex(10),
+        clock=clock,
+        wall_ms=wall_ms,
+        treated=treatment.of(resource),
     )
     return Check(resource=resource, stages=stages)

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Self, Unpack
 from attrs import evolve
 
 from asyncimport.address import read_address
-from asyncimport.batch import Batch, Positions
+from asyncimport.batch import Positions
 from asyncimport.check import CheckReport, check_of
 from asyncimport.clock import Bell, Clock, SystemClock, wall_ms
 from asyncimport.configs import Config, EventImportConfig, UserImportConfig
@@ -37,8 +37,9 @@ from asyncimport.journal.opening import (
 )
 from asyncimport.lane import Lane
 from asyncimport.observer import Notifier, Observer
-from asyncimport.options import Options, RunOptions, sink_options
-from asyncimport.outcome import ImportReport, Rejected, Tally, Unsent
+from asyncimport.options import CheckOptions, Options, RunOptions, sink_options
+from asyncimport.order import Piece
+from asyncimport.outcome import ImportReport, Tally, Unsent
 from asyncimport.parts import Call, Parts, Unread
 from asyncimport.policy import DispatchPolicy
 from asyncimport.rejects import Rejection, json_of, not_kept
@@ -49,6 +50,7 @@ from asyncimport.stages import Source, check_kinds, stages_of
 from asyncimport.stats import ClientStats
 from asyncimport.stream import OutcomeStream
 from asyncimport.transport import AiohttpTransport, HttpOptions, Transport
+from asyncimport.treatment import treatment_of
 from asyncimport.window import Window
 
 
@@ -76,7 +78,7 @@ async def flow(parts: Parts) -> None:
         parts.all_handed_over()
 
 
-async def _submit(parts: Parts, pieces: Iterator[Batch | Rejected], owed: tuple[range, ...]) -> None:
+async def _submit(parts: Parts, pieces: Iterator[Piece], owed: tuple[range, ...]) -> None:
     """Hand pieces to the dispatcher; `owed` are the records that they, or what is left of them, must account for."""
     try:
         await parts.dispatcher.submit(pieces)
@@ -214,20 +216,24 @@ class ImportClient:
 
     def _call(self, resource: Resource, source: Source, config: Config, run: RunOptions) -> Call:
         values: dict[str, Any] = {"policy": self._policy, **run}
-        return Call(resource=resource, source=source, config=config, options=Options(**values))
+        call = Call(resource=resource, source=source, config=config, options=Options(**values))
+        call.check_names()
+        return call
 
-    async def check(self, resource: Resource, source: Source, config: Config) -> CheckReport:
+    async def check(
+        self, resource: Resource, source: Source, config: Config, **wishes: Unpack[CheckOptions]
+    ) -> CheckReport:
         """A dry run: everything of an import but the sending. Its report has each error with its place, batches and bytes.
 
         The source is read to its end, in bounded memory but for 16 bytes of each error. Needs no platform.
 
         Raises:
-            ConfigError: a resource, source or config that cannot work.
+            ConfigError: a resource, source, config or option that cannot work.
             SourceError: the source raised.
 
         Cancellation: the source is closed within 5 s, and CancelledError goes on.
         """
-        check = check_of(resource, source, config, self._policy, self._clock)
+        check = check_of(resource, source, config, self._policy, self._clock, treatment=treatment_of(**wishes))
         await check.run()
         return check.report()
 
@@ -274,7 +280,7 @@ class ImportClient:
         resource, config, options = call.resource, call.config, call.options
         policy, clock = options.policy, self._clock
         keeps = options.rejects is not None or options.on_reject is not None or journal is not None
-        start, first = (call.source, 0) if journal is None else start_of(call.source, journal.known)
+        start, first = (call.source, 0) if journal is None else start_of(call.source, journal.known, options)
         stages = stages_of(
             resource,
             start,
@@ -285,6 +291,7 @@ class ImportClient:
             wall_ms=(lambda: run.started_ms) if is_repeatable(options) else wall_ms,
             content_of=json_of if keeps else not_kept,
             first=first,
+            treated=options.treatment.of(resource),
         )
         window = Window(partial(self._lane.limit.planned, policy.max_in_flight))
         tally = Tally(resource=resource.name, run_id=run.run_id, started_at=clock.now())
@@ -300,7 +307,7 @@ class ImportClient:
             tally=tally,
             clock=clock,
             notify=self._notify,
-            settle=stream.settled,
+            settle=stream.settled if stages.order is None else stages.order.settling(stream.settled),
             fail=stream.stop,
             journal=journal,
         )

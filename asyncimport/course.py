@@ -78,6 +78,8 @@ class Course:
     is_stopped: bool = False
     #: The last refusal, and what the platform said with it.
     last_refusal: tuple[Verdict, str] | None = None
+    #: What becomes of each record that is held, if it is not sent again.
+    _refused: dict[Batch, BatchOutcome] = field(factory=dict)
     #: Numbers of splits: the two pieces of one share theirs.
     _pairs: Iterator[int] = field(factory=lambda: count(1))
     _missed_id: bool = False
@@ -179,6 +181,7 @@ class Course:
                 batch.is_poisoned |= trial.verdict.is_server_broken
                 self.split(batch, trial.verdict.reason, now)
             case Hold():
+                self._refused[batch] = rejected(batch, trial.verdict, message)
                 self._set_aside(batch, lambda: self.plan.hold(batch))
                 self.room.ring()  # a further batch may be a witness
             case Renew():
@@ -200,6 +203,8 @@ class Course:
             self._missed_id = True  # told once (FAULTS.md C8, C9)
             self.notify(NoBatchId(batch=batch.number))
         self.end(batch, accepted(batch, trial.verdict))
+        for one in self.plan.condemned():
+            self.end(one, self._refused[one])
 
     def split(self, batch: Batch, reason: str, now: float, *, is_sent: bool = True) -> None:
         """Let the records of a batch go on in two pieces; of one that was sent, after its other half."""
@@ -232,6 +237,7 @@ class Course:
     def end(self, batch: Batch, outcome: BatchOutcome) -> None:
         """Settle a batch or a piece of one."""
         batch.move(State.SETTLED)
+        self._refused.pop(batch, None)
         self.in_flight.discard(batch)
         batch.whole.open -= 1
         if not batch.whole.open:

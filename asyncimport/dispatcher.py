@@ -25,7 +25,8 @@ from asyncimport.journal.journal import Journal
 from asyncimport.lane import Lane
 from asyncimport.limit import MOST
 from asyncimport.observer import Notifier
-from asyncimport.outcome import BatchOutcome, Rejected, Tally
+from asyncimport.order import Piece, Turn
+from asyncimport.outcome import BatchOutcome, Dropped, Tally
 from asyncimport.policy import DispatchPolicy, OnUnknown
 from asyncimport.resources import Resource
 from asyncimport.session import SessionManager
@@ -60,6 +61,8 @@ class Dispatcher:
     _room: Bell = field(init=False)
     _course: Course = field(init=False)
     _is_closed: bool = False
+    #: Whether what comes next waits for the turn of a record, and may not go on past the one before it.
+    _is_held_up: bool = False
     #: Workers there are, and those of them that wait. One always looks or waits, as long as there may be more.
     _workers: int = 0
     _idle: int = 0
@@ -83,17 +86,15 @@ class Dispatcher:
             refusals=Refusals(has_accepted=self.tally.accepted > 0),
         )
 
-    async def submit(self, pieces: Iterator[Batch | Rejected]) -> None:
-        """Take batches and rejections in, each as soon as the window has room. After `stop` batches are settled at once.
+    async def submit(self, pieces: Iterator[Piece]) -> None:
+        """Take batches and what is none in, each as soon as the window has room. After `stop` batches are settled at once.
 
         Cancellation: all pieces are taken in all the same, as if stopped, so that none of their records goes uncounted.
         """
         self.entered.clear()
         for piece in pieces:
-            size = len(piece.body) if isinstance(piece, Batch) else 0
             try:
-                while not (self._course.is_stopped or self.window.has_room(size) or self._course.lacks_witness):
-                    await self._room.wait()
+                await self._room_for(piece)
             except asyncio.CancelledError:
                 self.stop()
                 self._enter(piece)
@@ -102,9 +103,28 @@ class Dispatcher:
                 raise
             self._enter(piece)
 
-    def _enter(self, piece: Batch | Rejected) -> None:
+    async def _room_for(self, piece: Piece) -> None:
+        """Wait until a piece may come in, or, where the next record must wait for another, until its turn has come."""
+        if isinstance(piece, Turn):
+            self._is_held_up = True
+            self._work.ring(
+                1
+            )  # where only single records are left that were refused, nothing more comes to vouch for them
+            try:
+                while self._is_held_up and not (self._course.is_stopped or piece.has_come()):
+                    await self._room.wait()
+            finally:
+                self._is_held_up = False
+            return
+        size = len(piece.body) if isinstance(piece, Batch) else 0
+        while not (self._course.is_stopped or self.window.has_room(size) or self._course.lacks_witness):
+            await self._room.wait()
+
+    def _enter(self, piece: Piece) -> None:
+        if isinstance(piece, Turn):
+            return
         self.entered.append(piece.positions)
-        if isinstance(piece, Rejected):
+        if isinstance(piece, Dropped):
             self.settle(piece, None)
             return
         piece.whole.size = len(piece.body)
@@ -222,7 +242,8 @@ class Dispatcher:
         course, plan, refusals = self._course, self._course.plan, self._course.refusals
         plan.look(now)
         if not plan.has_ready:
-            return self._last_tries(now) if self._is_closed and course.lacks_witness else plan.due_at
+            is_at_end = self._is_closed or self._is_held_up
+            return self._last_tries(now) if is_at_end and course.lacks_witness else plan.due_at
         pause_s = self.lane.gate.opens_at - now
         if pause_s > MAX_PAUSE_S:
             self.fail(stalled(pause_s))
@@ -241,6 +262,11 @@ class Dispatcher:
         moment = self._course.plan.last_tries(now)
         if moment is not None or self._course.last_refusal is None:
             return moment
+        if self._is_held_up:
+            self._course.plan.let_pass()
+            self._is_held_up = False
+            self._room.ring()
+            return None
         self.fail(unvouched_for(self._course.plan.held, *self._course.last_refusal))
         return now  # the bell has rung already: look again
 

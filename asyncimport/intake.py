@@ -6,10 +6,9 @@ import asyncio
 from collections import deque
 from typing import Any
 
+from asyncimport.admission import Admits, Item
 from asyncimport.clock import Bell, Clock
-from asyncimport.outcome import Rejected
-from asyncimport.reader import ABANDON_AFTER_S, Admits, Reader
-from asyncimport.structs import Wire
+from asyncimport.reader import ABANDON_AFTER_S, Reader
 
 
 class IntakeReader(Reader):
@@ -77,11 +76,11 @@ class IntakeReader(Reader):
                 turn.set_result(None)
                 self._called += 1
 
-    def admitted(self, record: Any) -> Wire | Rejected:
-        """The wire copy of the record that comes next, or its rejection."""
+    def admitted(self, record: Any) -> Item:
+        """The wire copy of the record that comes next, or why it has none."""
         return self._admission.admit(record, self.next)
 
-    def put(self, item: Wire | Rejected) -> None:
+    def put(self, item: Item) -> None:
         """Take in what came of the next record."""
         self._buffer.append(item)
         self.next += 1

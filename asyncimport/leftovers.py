@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 
 from asyncimport.admission import neighbours
 from asyncimport.batch import Positions
-from asyncimport.outcome import BatchOutcome, Rejected, Unconfirmed, Unsent
+from asyncimport.outcome import BatchOutcome, Dropped, Unconfirmed, Unsent
 from asyncimport.parts import Parts
 from asyncimport.rejects import wires_body
 from asyncimport.structs import Wire
@@ -77,7 +77,7 @@ def settle_unread(parts: Parts, settle: Callable[[BatchOutcome, bytes], None], *
         if parts.journal is not None and parts.options.spool:
             parts.journal.spool_last(first, items, parts.wall_ms())
         for item in neighbours(items, first):
-            if isinstance(item, Rejected):
+            if isinstance(item, Dropped):
                 settle(item, b"")
             else:
                 unsent(Positions((range(item.first, item.first + len(item.wires)),)), item.wires)

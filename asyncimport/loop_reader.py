@@ -7,10 +7,9 @@ from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from asyncimport.admission import Admits, Item
 from asyncimport.clock import Bell, Clock
-from asyncimport.outcome import Rejected
-from asyncimport.reader import ABANDON_AFTER_S, Admits, Reader, close_iterator
-from asyncimport.structs import Wire
+from asyncimport.reader import ABANDON_AFTER_S, Reader, close_iterator
 
 
 class ListReader(Reader):
@@ -22,7 +21,7 @@ class ListReader(Reader):
         self._first = first
         self._has_ended = self.is_exhausted = not source
 
-    async def pull(self, until: float | None) -> list[Wire | Rejected]:  # noqa: ARG002 -- a list never lets one wait
+    async def pull(self, until: float | None) -> list[Item]:  # noqa: ARG002 -- a list never lets one wait
         if self.is_done:
             return []
         index = self.position - self._first

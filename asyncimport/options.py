@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, get_args
 
 import orjson
@@ -13,9 +13,21 @@ from asyncimport.errors import ConfigError
 from asyncimport.fields import is_unicode
 from asyncimport.outcome import Rejected
 from asyncimport.policy import DispatchPolicy, OnUnknown, Share
+from asyncimport.treatment import Treatment, treatment_of
 
 
-class RunOptions(TypedDict, total=False):
+class CheckOptions(TypedDict, total=False):
+    """Keyword arguments of `check` too: what is done to records before they are sent. See `docs/order-and-duplicates.md`."""
+
+    #: Names of fields: a record that holds the same there as one of the last 100,000 that differ is skipped.
+    deduplicate: Sequence[str]
+    #: Names of fields or of `eventargs` keys: with event key and identities they make the uuid of an event that has none.
+    uuid_from: Sequence[str]
+    #: Called with each record as the source gave it, plain or async: what it returns is imported in its place; None skips it.
+    before_send: Callable[[Any], Any]
+
+
+class RunOptions(CheckOptions, total=False):
     """Keyword arguments of `run`, `stream`, `import_users` and `import_events`."""
 
     #: Instead of the client's policy, for this run.
@@ -40,6 +52,9 @@ class RunOptions(TypedDict, total=False):
     #: Called on the event loop with one `Rejected` for each rejected record, which holds it as `record`. Must not block;
     #: what it raises stops the run and comes out as it is.
     on_reject: Callable[[Rejected], None]
+    #: Names of fields, such as `["phone"]` or `["identities"]`: two records that hold the same there are never under way together, and
+    #: the later one is sent when the earlier one is settled.
+    order_by: Sequence[str]
     #: Plain JSON values that are kept with a new journal, for whoever resumes it. No secrets.
     memo: Mapping[str, Any]
 
@@ -73,6 +88,20 @@ class Options:
     source_id: str | None = field(default=None, validator=_is_a(str))
     on_reject: Callable[[Rejected], None] | None = None
     memo: Mapping[str, Any] | None = field(default=None, validator=_is_a(Mapping))
+    order_by: Sequence[str] | None = None
+    deduplicate: Sequence[str] | None = None
+    uuid_from: Sequence[str] | None = None
+    before_send: Callable[[Any], Any] | None = None
+
+    @property
+    def treatment(self) -> Treatment:
+        """What the last four ask for."""
+        return treatment_of(
+            order_by=self.order_by,
+            deduplicate=self.deduplicate,
+            uuid_from=self.uuid_from,
+            before_send=self.before_send,
+        )
 
     def __attrs_post_init__(self) -> None:
         """Hold the ranges."""
@@ -93,6 +122,7 @@ class Options:
         if self.rejects is not None and not _is_path(os.fspath(self.rejects)):
             raise ConfigError("rejects takes the path of a file, as text that UTF-8 can carry")
         self._check_journal()
+        _ = self.treatment  # which checks it
 
     def _check_journal(self) -> None:
         if self.journal is None:

@@ -106,6 +106,8 @@ def _in_words(problems: Sequence[Problem]) -> str:
 
 
 BatchOutcome = Accepted | Rejected | Unconfirmed | Unsent | Skipped
+#: What becomes of a record before it is in any batch.
+Dropped = Rejected | Skipped
 
 
 @frozen(kw_only=True)
@@ -240,7 +242,8 @@ class Sums:
     accepted: int = 0
     rejected: int = 0
     unconfirmed: int = 0
-    #: Read, and neither of these.
+    skipped: int = 0
+    #: Read, and none of these.
     pending: int = 0
     batches: int = 0
     batch_ids: array[int] = field(factory=lambda: array("q"), repr=False)
@@ -287,6 +290,7 @@ class Tally:
         """Begin where an earlier process ended: what is pending is in progress."""
         self.read, self.in_progress = sums.read, sums.pending
         self.accepted, self.rejected, self.unconfirmed = sums.accepted, sums.rejected, sums.unconfirmed
+        self.skipped = sums.skipped
         self.batches, self.attempts, self.retries = sums.batches, sums.attempts, sums.retries
         self.batch_ids = sums.batch_ids[:]
         self.possible_duplicates, self.bytes_sent = sums.duplicates, sums.sent_bytes

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from attrs import define, field, frozen
 
+from asyncimport.admission import Item
 from asyncimport.clock import Bell, Clock
 from asyncimport.configs import Config
 from asyncimport.disk import DiskWriter
@@ -15,11 +16,10 @@ from asyncimport.dispatcher import Dispatcher
 from asyncimport.journal.journal import Journal
 from asyncimport.observer import Notifier
 from asyncimport.options import Options
-from asyncimport.outcome import BatchOutcome, Rejected, Tally
+from asyncimport.outcome import BatchOutcome, Tally
 from asyncimport.rejects import Rejection
 from asyncimport.resources import Resource
 from asyncimport.stages import Source, Stages
-from asyncimport.structs import Wire
 from asyncimport.window import Window
 
 
@@ -31,6 +31,15 @@ class Call:
     source: Source
     config: Config
     options: Options
+
+    def check_names(self) -> None:
+        """Look whether the options name fields that the resource's records have; a resource that is none is told of later.
+
+        Raises:
+            ConfigError: they do not.
+        """
+        if isinstance(self.resource, Resource):
+            self.options.treatment.of(self.resource)
 
 
 @define
@@ -79,7 +88,7 @@ class Parts:
         """The position of the first record that the journal does not have in its spool."""
         return self.journal.known.sums.read if self.journal is not None and self.options.spool else 0
 
-    async def write_down(self, first: int, items: list[Wire | Rejected]) -> list[Wire | Rejected]:
+    async def write_down(self, first: int, items: list[Item]) -> list[Item]:
         """Have the journal know what it must before records count as read; the records as it knows them.
 
         When it cannot be written the run stops, and what was pulled is unsent.

@@ -71,12 +71,26 @@ class Plan:
 
     def accepted(self) -> int:
         """Let go what was held for a witness that has come; how many that were."""
-        freed = [batch for batch in self._held if batch.refused_at <= self.refusals.witness_at]
-        if freed:
-            self._held = [batch for batch in self._held if batch.refused_at > self.refusals.witness_at]
-            for batch in reversed(freed):
-                self.make_ready(batch, is_first=True)
+        freed = self._freed(is_overtaken=False)
+        for batch in reversed(freed):
+            self.make_ready(batch, is_first=True)
         return len(freed)
+
+    def condemned(self) -> list[Batch]:
+        """Take out what was overtaken, and for which a witness has come: it was refused twice, and is not sent again."""
+        return self._freed(is_overtaken=True)
+
+    def _freed(self, *, is_overtaken: bool) -> list[Batch]:
+        seen_at = self.refusals.witness_at
+        freed = [one for one in self._held if one.refused_at <= seen_at and one.is_overtaken is is_overtaken]
+        if freed:
+            self._held = [batch for batch in self._held if batch not in freed]
+        return freed
+
+    def let_pass(self) -> None:
+        """Let what comes next go on past single records that had their last try, to be their witness."""
+        for batch in self._held:
+            batch.is_overtaken = True
 
     def look(self, now: float) -> None:
         """Make ready what is due."""

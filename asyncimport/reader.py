@@ -10,28 +10,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final
 
+from asyncimport.admission import Admits, Item
 from asyncimport.clock import Bell, Clock
 from asyncimport.errors import SourceError
 from asyncimport.mark import Mark
-from asyncimport.outcome import Rejected
-from asyncimport.structs import Wire
-
-
-class Admits(Protocol):
-    """What a reader has done with each record where it was pulled: the wire copy, or the rejection."""
-
-    def admit(self, record: Any, position: int, origin: Any = None) -> Wire | Rejected:
-        """Admit one record."""
-
-    def admit_all(self, records: Sequence[Any], first: int) -> list[Wire | Rejected]:
-        """Admit records that nobody changes meanwhile."""
-
-    def of_line(self, line: bytes) -> Wire | None:
-        """The wire copy of a record that is a line of JSON, yet to be admitted; None in doubt."""
-
 
 #: Records handed over at once. 500 are admitted in about a millisecond, so other callbacks wait no longer.
 HOP: Final = 500
@@ -60,7 +44,7 @@ class Reader(ABC):
         self.marks: deque[Mark] = deque()
         self._clock = clock
         self._bell = Bell(clock)
-        self._buffer: deque[Wire | Rejected] = deque()
+        self._buffer: deque[Item] = deque()
         self._has_ended = False
         self._is_stopping = False
         #: Whether the source came to its own end.
@@ -99,7 +83,7 @@ class Reader(ABC):
         """Whether no record will come any more."""
         return self._is_stopping or (self._has_ended and not self._buffer)
 
-    async def pull(self, until: float | None) -> list[Wire | Rejected]:
+    async def pull(self, until: float | None) -> list[Item]:
         """Up to `hop` admitted records; none when the clock shows `until` first, or nothing will come any more.
 
         Cancellation: safe; no record is lost.
@@ -108,7 +92,7 @@ class Reader(ABC):
             await self._fill(until)
         return [] if self._is_stopping else self.take()
 
-    def take(self) -> list[Wire | Rejected]:
+    def take(self) -> list[Item]:
         """What is buffered, up to `hop` records."""
         buffer = self._buffer
         taken = [buffer.popleft() for _ in range(min(len(buffer), self.hop))]

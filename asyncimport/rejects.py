@@ -139,6 +139,8 @@ class Lines:
     is_stamped: bool
     #: The `time` of a record that has none, in milliseconds since 1970; None is the time of its rejection.
     time_ms: int | None = None
+    #: Whether a record without a `uuid` gets one of the run and its position.
+    makes_uuid: bool = True
 
     def of(self, rejection: Rejection) -> Iterator[Line]:
         """One line for each record."""
@@ -173,7 +175,7 @@ class Lines:
         given = record if isinstance(record, dict) else {}
         uuid, time = given.get("uuid"), given.get("time")
         return (
-            uuid if isinstance(uuid, str) and uuid else made_uuid(self.run_id, position),
+            uuid if isinstance(uuid, str) and uuid else made_uuid(self.run_id, position) if self.makes_uuid else None,
             time if type(time) is int else settled_ms if self.time_ms is None else self.time_ms,
         )
 

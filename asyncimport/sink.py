@@ -17,15 +17,15 @@ from typing import Any, Final, Self
 
 from attrs import frozen
 
+from asyncimport.admission import Item
 from asyncimport.batch import Positions
 from asyncimport.clock import Bell
 from asyncimport.errors import StateError, ValidationError
 from asyncimport.intake import Intake, IntakeReader
 from asyncimport.leftovers import Undelivered, UndeliveredRecords
-from asyncimport.outcome import BatchOutcome, ImportReport, Rejected
+from asyncimport.outcome import BatchOutcome, Dropped, ImportReport, Rejected
 from asyncimport.receipt import PAGE, Page, Receipt, Receipts
 from asyncimport.stream import OutcomeStream
-from asyncimport.structs import Wire
 from asyncimport.thread_sink import ThreadSink
 
 _CLOSED: Final = "the sink is closed: records are put inside of `async with client.open_sink(...) as sink`"
@@ -237,11 +237,11 @@ class Sink:
         await self._reader.room()
         self._open_reader()
 
-    def _take(self, record: Any, position: int) -> Wire | Rejected:
+    def _take(self, record: Any, position: int) -> Item:
         """Take in what comes of the next record."""
         reader = self._reader
         item = reader.admitted(record)
-        if not isinstance(item, Rejected):
+        if not isinstance(item, Dropped):
             item = self._stream.parts.stages.encoder.sendable(item, position)
         if position // PAGE not in self._pages:
             self._open_page(position // PAGE)

@@ -3,71 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from attrs import frozen
 
-from asyncimport.admission import Admission, neighbours
+from asyncimport.admission import Admission, Admits, Item, neighbours, together
 from asyncimport.batch import Batch
 from asyncimport.chunker import Chunker
 from asyncimport.clock import Clock
 from asyncimport.codec import Encoder
 from asyncimport.configs import Config
+from asyncimport.derived import DerivingAdmission
+from asyncimport.duplicates import Unrepeated
 from asyncimport.errors import ConfigError
+from asyncimport.hook import hooked_reader
 from asyncimport.intake import Intake
 from asyncimport.loop_reader import ListReader, LoopReader, TaskReader
-from asyncimport.outcome import Rejected
+from asyncimport.order import Order, Piece, Turn
+from asyncimport.outcome import Dropped, Skipped
 from asyncimport.policy import DispatchPolicy
-from asyncimport.reader import HOP, Admits, Reader
+from asyncimport.reader import HOP, Reader
 from asyncimport.records import Record
 from asyncimport.rejects import not_kept
 from asyncimport.resources import Resource
 from asyncimport.sources.inline import Inline
-from asyncimport.structs import UNENCODABLE, Wire, json_bytes
+from asyncimport.structs import UNENCODABLE, json_bytes
 from asyncimport.thread_reader import ThreadReader
+from asyncimport.treatment import Treated
 
 Source = Iterable[Any] | AsyncIterable[Any] | Intake
 
 
 @frozen(kw_only=True)
 class Stages:
-    """What turns a source into batches and rejections. `pieces` and `flushed` await nothing."""
+    """What turns a source into batches and what is none. `pieces` and `flushed` await nothing."""
 
     reader: Reader
     chunker: Chunker
     encoder: Encoder
     policy: DispatchPolicy
     clock: Clock
+    #: Where the order of records with the same key is kept.
+    order: Order | None = None
 
-    def pieces(self, items: list[Wire | Rejected], first: int) -> Iterator[Batch | Rejected]:
-        """What a hop of admitted records, at positions from `first` on, comes to: batches to send and records refused."""
+    def pieces(self, items: list[Item], first: int) -> Iterator[Piece]:
+        """What a hop of admitted records, at positions from `first` on, comes to: batches to send and records dropped."""
         chunker, now = self.chunker, self.clock.now()
-        if items and not isinstance(items[0], Rejected):
+        feed = chunker.feed if self.order is None else partial(self.order.feed, chunker)
+        skipped: list[Skipped] = []
+        if items and not isinstance(items[0], Dropped):
             self.encoder.sample(items[0])
             self.fit()
         for admitted in neighbours(items, first):
-            if isinstance(admitted, Rejected):
+            if isinstance(admitted, Skipped):
+                skipped.append(admitted)
+            elif isinstance(admitted, Dropped):
                 yield admitted
             else:
-                for chunk in chunker.feed(admitted, now):
-                    yield from self.encoder.encode(chunk)
+                for chunk in feed(admitted, now):
+                    if isinstance(chunk, Turn):
+                        yield chunk
+                    else:
+                        yield from self.encoder.encode(chunk)
+        yield from together(skipped)
         has_lingered = chunker.opened_at is not None and now >= chunker.opened_at + self.policy.linger_s
         if self.reader.takes_flush() or has_lingered:
             yield from self.flushed()
 
-    def encodable(self, items: list[Wire | Rejected], first: int) -> list[Wire | Rejected]:
+    def again(self, batches: Iterable[Batch]) -> Iterator[Piece]:
+        """What is left of an earlier process, in its order."""
+        return iter(batches) if self.order is None else self.order.again(batches)
+
+    def encodable(self, items: list[Item], first: int) -> list[Item]:
         """Admitted records of which each can be written as JSON; what admission leaves to the encoder is rejected here."""
         try:
-            json_bytes([item for item in items if not isinstance(item, Rejected)])
+            json_bytes([item for item in items if not isinstance(item, Dropped)])
         except UNENCODABLE:
             checked = self.encoder.checked
             return [
-                item if isinstance(item, Rejected) else checked(item, position)
+                item if isinstance(item, Dropped) else checked(item, position)
                 for position, item in enumerate(items, first)
             ]
         return items
 
-    def flushed(self) -> Iterator[Batch | Rejected]:
+    def flushed(self) -> Iterator[Piece]:
         """What the open chunk comes to, though it is not full."""
         for chunk in self.chunker.flush():
             yield from self.encoder.encode(chunk)
@@ -95,24 +115,45 @@ def stages_of(
     wall_ms: Callable[[], int],
     content_of: Callable[[object], bytes] = not_kept,
     first: int = 0,
+    treated: Treated = Treated(),  # noqa: B008 -- frozen
 ) -> Stages:
     """Set up the stages of one run; nothing is read yet. `content_of` is what a rejection keeps of its record.
 
-    `first` is the position of the first record that the source gives.
+    `first` is the position of the first record that the source gives, `treated` what is done to records that not every run wants:
+    a run without it has none of those stages.
 
     Raises:
         ConfigError: a resource, config or source that cannot work.
     """
     check_kinds(resource, config)
-    admission = Admission(resource=resource, config=config, run_id=run_id, now_ms=wall_ms, content_of=content_of)
+    given: Any = {"resource": resource, "config": config, "run_id": run_id, "now_ms": wall_ms, "content_of": content_of}
+    recipe = treated.recipe
+    admission = Admission(**given) if recipe is None else DerivingAdmission(**given, recipe=recipe)
     encoder = Encoder(
         public_params=config.to_wire(),
         max_bytes=policy.max_batch_bytes,
         recheck=admission.recheck,
         content_of=content_of,
     )
-    reader = reader_for(source, admission, clock, first)
-    return Stages(reader=reader, chunker=Chunker(policy.batch_size), encoder=encoder, policy=policy, clock=clock)
+    admits: Admits = admission
+    if treated.deduplicate:
+        admits = Unrepeated(admission, treated.deduplicate, encoder.sendable)
+    if treated.before_send is None:
+        reader = reader_for(source, admits, clock, first)
+    else:
+        reader = hooked_reader(
+            source,
+            treated.before_send,
+            admission=admits,
+            content_of=content_of,
+            reader_for=reader_for,
+            clock=clock,
+            first=first,
+        )
+    order = Order(treated.order_by) if treated.order_by else None
+    return Stages(
+        reader=reader, chunker=Chunker(policy.batch_size), encoder=encoder, policy=policy, clock=clock, order=order
+    )
 
 
 def reader_for(source: Any, admission: Admits, clock: Clock, first: int = 0) -> Reader:

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any, Final
 
+from asyncimport.admission import Admits
 from asyncimport.clock import Clock
 from asyncimport.mark import Mark, Markable
-from asyncimport.reader import Admits, Reader, close_iterator
+from asyncimport.reader import Reader, close_iterator
 from asyncimport.sources.interruptible import Interruptible
 from asyncimport.sources.line_decoding import LineDecoding
 

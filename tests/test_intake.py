@@ -9,9 +9,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncimport.admission import Admits
 from asyncimport.clock import SystemClock
 from asyncimport.intake import Intake, IntakeReader
-from asyncimport.reader import FIRST_HOP, Admits
+from asyncimport.reader import FIRST_HOP
 from benchmarks.virtual import run_virtual
 
 

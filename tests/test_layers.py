@@ -15,6 +15,7 @@ VALUES = [
     "errors", "fields", "shape", "records", "configs", "resources", "declaration", "unreadable", "batch", "outcome",
     "admission", "quick", "guard", "structs", "chunker", "codec", "attempt", "policy", "options", "verdict", "retry", "gate",
     "limit", "rate", "stats", "breaker", "split", "plan", "ending", "rejects", "window", "contact", "redaction", "address", "secret", "mark", "place", "renewal",
+    "canonical", "keys", "order", "duplicates", "derived", "treatment",
     "journal.entry", "journal.change", "journal.known", "journal.fingerprint", "journal.recut",
     "sources.faults", "sources.mapping", "sources.target", "sources.cells", "sources.binding",
     "sources.header",

@@ -18,20 +18,21 @@ from asyncimport.configs import Config
 from asyncimport.errors import SourceError
 from asyncimport.policy import DispatchPolicy
 from asyncimport.resources import Resource
+from asyncimport.treatment import Treatment
 
 
-def run_check(resource: Resource, source: Metered, config: Config, output: OutputOptions) -> int:
+def run_check(resource: Resource, source: Metered, config: Config, output: OutputOptions, treatment: Treatment) -> int:
     """Check a file, print what is wrong with it, and return the exit code; Ctrl-C and SIGTERM end it with what was found so far.
 
     Raises:
         ConfigError: the file is not what it was when its header was read.
         SourceError: the file broke off; what was found before is printed.
     """
-    return asyncio.run(_check(resource, source, config, output))
+    check = check_of(resource, source, config, DispatchPolicy(), SystemClock(), treatment=treatment)
+    return asyncio.run(_check(check, source, output))
 
 
-async def _check(resource: Resource, source: Metered, config: Config, output: OutputOptions) -> int:
-    check = check_of(resource, source, config, DispatchPolicy(), SystemClock())
+async def _check(check: Check, source: Metered, output: OutputOptions) -> int:
     screen = open_screen(quiet=output.quiet, color=output.color)
     showing = asyncio.create_task(_keep_showing(check, screen, source), name="asyncimport-screen")
     try:
@@ -61,11 +62,11 @@ async def _keep_showing(check: Check, screen: Screen, source: Metered) -> None:
         standing = Standing(
             label=f"checking {check.resource.name}",
             read=check.read,
-            accepted=check.read - check.rejected,
+            accepted=check.read - check.rejected - check.skipped,
             rejected=check.rejected,
             unconfirmed=0,
             unsent=0,
-            skipped=0,
+            skipped=check.skipped,
             in_flight=0,
             retries=0,
             elapsed_s=loop.time() - started_at,

@@ -12,6 +12,7 @@ from attrs import frozen
 from asyncimport.errors import ConfigError
 from asyncimport.options import RunOptions
 from asyncimport.policy import DispatchPolicy, Rate, Share
+from asyncimport.treatment import Treatment, treatment_of
 
 _RUN: Final = "The run"
 _OUTPUT: Final = "Output"
@@ -22,6 +23,40 @@ class Unknown(StrEnum):
 
     RESEND = "resend"
     PARK = "park"
+
+
+Deduplicate = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--deduplicate",
+        metavar="FIELD",
+        rich_help_panel=_RUN,
+        help="Skip a record that holds the same in this field as one not long before. Repeatable, or several with commas: "
+        "then in all of them.",
+    ),
+]
+UuidFrom = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--uuid-from",
+        metavar="NAME",
+        rich_help_panel=_RUN,
+        help="Events without a uuid get one made of event key, identities and this field or [bold]eventargs[/bold] key: "
+        "the same whenever they are sent again. Repeatable, or several with commas.",
+    ),
+]
+
+
+@frozen(kw_only=True)
+class TreatmentChoices:
+    """What an import would do to records before they are sent, for a dry run."""
+
+    deduplicate: Deduplicate = None
+    uuid_from: UuidFrom = None
+
+    def treatment(self) -> Treatment:
+        """The same as the library has it."""
+        return treatment_of(deduplicate=listed(self.deduplicate), uuid_from=listed(self.uuid_from))
 
 
 @frozen(kw_only=True)
@@ -69,6 +104,18 @@ class RunChoices:
             help="What was sent and not answered: send it again, or leave it unconfirmed.",
         ),
     ] = Unknown.RESEND
+    order_by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--order-by",
+            metavar="FIELD",
+            rich_help_panel=_RUN,
+            help="Never have two records under way that hold the same in this field, so that the last one wins: "
+            "[bold]phone[/bold], [bold]identities[/bold]. Repeatable, or several with commas.",
+        ),
+    ] = None
+    deduplicate: Deduplicate = None
+    uuid_from: UuidFrom = None
     max_in_flight: Annotated[
         int | None,
         typer.Option(
@@ -101,6 +148,12 @@ class RunChoices:
             options["max_rejected"] = _allowed(self.max_rejected)
         if self.deadline is not None:
             options["deadline"] = self.deadline
+        if self.order_by:
+            options["order_by"] = listed(self.order_by)
+        if self.deduplicate:
+            options["deduplicate"] = listed(self.deduplicate)
+        if self.uuid_from:
+            options["uuid_from"] = listed(self.uuid_from)
         return options
 
     def policy(self) -> DispatchPolicy:
@@ -136,6 +189,11 @@ class SpoolChoices(RunChoices):
         if self.spool:
             options["spool"] = True
         return options
+
+
+def listed(given: list[str] | None) -> list[str]:
+    """Names that were given one by one or with commas between them."""
+    return [name.strip() for some in given or () for name in some.split(",") if name.strip()]
 
 
 def _allowed(text: str) -> int | Share:

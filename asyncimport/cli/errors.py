@@ -42,6 +42,8 @@ OPTIONS_FOR: Final = {
     "Rate.records_per_s": "--records-per-s",
     "HttpOptions.proxy": "--proxy",
     "deadline takes": "--deadline takes",
+    "uuid_from is for": "--uuid-from is for",
+    "uuid_from takes the": "--uuid-from takes the",
     "delimiter takes": "--delimiter takes",
     "encoding is no text encoding": "--encoding is no text encoding",
     "separator takes": "--separator takes",

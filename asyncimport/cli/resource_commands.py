@@ -8,7 +8,7 @@ from typing import Any, Final
 import typer
 from attrs import frozen
 
-from asyncimport.cli.choices import OutputOptions, SpoolChoices
+from asyncimport.cli.choices import OutputOptions, SpoolChoices, TreatmentChoices
 from asyncimport.cli.connecting import ConnectionOptions
 from asyncimport.cli.errors import shown_errors
 from asyncimport.cli.grouped import grouped
@@ -100,12 +100,13 @@ def do_import(order: Order, output: OutputOptions) -> None:
 
 
 def _checking(row: _Row) -> Callable[..., None]:
-    def command(given: InputOptions, params: Any, output: OutputOptions) -> None:
+    def command(given: InputOptions, params: Any, treatment: TreatmentChoices, output: OutputOptions) -> None:
         from asyncimport.cli.checking import run_check  # noqa: PLC0415 -- asyncio's network side, which no help needs
 
         resource = RESOURCE_OF[row.name]
         with shown_errors(), terminated_as_interrupted():
-            raise typer.Exit(run_check(resource, given.source(resource.record), params.config(), output))
+            source, config = given.source(resource.record), params.config()
+            raise typer.Exit(run_check(resource, source, config, output, treatment.treatment()))
 
     command.__doc__ = f"Find every error in a file of {row.noun}."
     command.__annotations__["params"] = row.checked

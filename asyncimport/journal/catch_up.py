@@ -14,7 +14,8 @@ from asyncimport.batch import Batch
 from asyncimport.errors import JournalError
 from asyncimport.journal.journal import Journal
 from asyncimport.journal.recut import Recut
-from asyncimport.outcome import Rejected
+from asyncimport.order import Piece
+from asyncimport.outcome import Dropped
 from asyncimport.reader import HOP, Reader
 from asyncimport.stages import Stages
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 Items = Sequence[Any]
 #: Hands pieces to the dispatcher, with the positions that they must account for.
-Submit = Callable[["Parts", Iterator[Batch | Rejected], tuple[range, ...]], Awaitable[None]]
+Submit = Callable[["Parts", Iterator[Piece], tuple[range, ...]], Awaitable[None]]
 
 
 async def catch_up(parts: Parts, submit: Submit) -> bool:
@@ -47,7 +48,7 @@ async def catch_up(parts: Parts, submit: Submit) -> bool:
     if batches is None:
         return False
     journal.caught_up(parts.tally.possibly_lost)
-    await submit(parts, iter(batches), tuple(run for batch in batches for run in batch.positions.runs))
+    await submit(parts, stages.again(batches), tuple(run for batch in batches for run in batch.positions.runs))
     if not parts.options.spool:
         return True
     async for first, wires in _unplanned(journal):
@@ -165,7 +166,7 @@ async def _unplanned(journal: Journal) -> AsyncIterator[tuple[int, list[Any]]]:
 def _runs(items: Items) -> Iterator[tuple[int, list[Any]]]:
     run: list[Any] = []
     for index, item in enumerate(items):
-        if item is None or isinstance(item, Rejected):
+        if item is None or isinstance(item, Dropped):
             if run:
                 yield index - len(run), run
             run = []

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
+from asyncimport.admission import Item
 from asyncimport.batch import Positions
 from asyncimport.journal.entry import EntryState, Piece
 from asyncimport.mark import Mark
-from asyncimport.outcome import Rejected
 from asyncimport.rejects import Rejection
 
 #: What a change takes in memory besides what it holds on to.
@@ -79,12 +79,19 @@ class Kept:
     rejection: Rejection
 
 
+@frozen
+class Omitted:
+    """Records that were skipped."""
+
+    positions: Positions
+
+
 @frozen(kw_only=True)
 class Spooled:
     """Records as they were admitted, from a source that cannot be read again."""
 
     first: int
-    items: Sequence[dict[str, Any] | Rejected] = field(repr=False)
+    items: Sequence[Item] = field(repr=False)
     settled_ms: int
 
 
@@ -96,4 +103,4 @@ class Noted:
     value: Any
 
 
-Change = Begun | Planned | Started | Settled | Pieced | Kept | Spooled | Noted
+Change = Begun | Planned | Started | Settled | Pieced | Kept | Omitted | Spooled | Noted

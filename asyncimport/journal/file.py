@@ -19,14 +19,14 @@ from attrs import asdict, evolve
 
 from asyncimport.errors import JournalError
 from asyncimport.journal import schema
-from asyncimport.journal.change import Begun, Change, Kept, Noted, Pieced, Planned, Settled, Spooled, Started
+from asyncimport.journal.change import Begun, Change, Kept, Noted, Omitted, Pieced, Planned, Settled, Spooled, Started
 from asyncimport.journal.entry import GROUP, Entry, EntryState, Piece
 from asyncimport.journal.fingerprint import check_same
 from asyncimport.journal.known import Known, Run, Session
 from asyncimport.journal.lock import JournalLock
 from asyncimport.journal.reading import REJECTS, read_known, row_entries, segment_entries
-from asyncimport.journal.rows import piece_row_of, row_of, segment_of
-from asyncimport.outcome import Rejected
+from asyncimport.journal.rows import piece_row_of, row_of, segment_of, skip_row_of
+from asyncimport.outcome import Dropped, Rejected, Skipped
 from asyncimport.rejects import Line, Lines, Rejection
 from asyncimport.structs import json_bytes
 
@@ -59,6 +59,7 @@ class JournalFile:
         self._dirty: dict[int, Entry] = {}
         self._pieces: list[Piece] = []
         self._rejects: list[tuple[Line, bool]] = []
+        self._skips: list[range] = []
         self._spooled: list[tuple[int, int, bytes]] = []
         self._noted: dict[str, Any] = {}
         self._settled_since_release = 0
@@ -121,6 +122,7 @@ class JournalFile:
         self._connection.execute("DELETE FROM rejects WHERE is_pending")
         if not self.known.run.is_spooled:
             self._connection.execute("DELETE FROM rejects WHERE position >= ?", (self.known.end,))
+            self._connection.execute("DELETE FROM skips WHERE first >= ?", (self.known.end,))
         if self.known.source != self._source:
             self._forget_marks()
         schema.put_meta(self._connection, "source", dict(self._source))
@@ -161,6 +163,8 @@ class JournalFile:
                 self._piece(change)
             case Kept(rejection=rejection):
                 self._keep(rejection)
+            case Omitted(positions=positions):
+                self._skips += positions.runs
             case Spooled():
                 self._spool(change)
             case Noted(key=key, value=value):
@@ -216,12 +220,14 @@ class JournalFile:
         self._rejects += [(line, rejection.is_pending) for line in self._lines.of(rejection)]
 
     def _spool(self, spooled: Spooled) -> None:
-        """One row of wire forms, with null where a record was rejected."""
-        wires = [None if isinstance(item, Rejected) else item for item in spooled.items]
+        """One row of wire forms, with null where a record was rejected or skipped."""
+        wires = [None if isinstance(item, Dropped) else item for item in spooled.items]
         self._spooled.append((spooled.first, len(wires), json_bytes(wires)))
         for item in spooled.items:
             if isinstance(item, Rejected):
                 self._keep(Rejection(outcome=item, body=b"", settled_ms=spooled.settled_ms))
+            elif isinstance(item, Skipped):
+                self._skips += item.positions.runs
 
     def _check_there(self) -> None:
         """Notice that somebody removed or replaced the file: what is written to it from then on is lost."""
@@ -241,7 +247,8 @@ class JournalFile:
         self._logged_bytes += _COMMIT_BYTES + sum(len(data) for _, _, data in self._spooled)
         self._logged_bytes += sum(len(line.text) for line, _ in self._rejects)
         groups = self._full_groups()
-        if not (groups or self._pieces or self._rejects or self._spooled or self._noted) and len(self._dirty) <= _ROWS:
+        others = groups or self._pieces or self._rejects or self._skips or self._spooled or self._noted
+        if not others and len(self._dirty) <= _ROWS:
             self._write_rows()  # a statement by itself is a transaction
             return
         with self._transaction():
@@ -252,6 +259,7 @@ class JournalFile:
                 "INSERT OR REPLACE INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?)", map(piece_row_of, self._pieces)
             )
             self._write_rejects()
+            self._connection.executemany("INSERT OR REPLACE INTO skips VALUES (?, ?, ?)", map(skip_row_of, self._skips))
             self._connection.executemany(
                 "INSERT OR REPLACE INTO spool VALUES (?, ?, ?, ?)",
                 [(*row, schema.checksum_of(*row)) for row in self._spooled],
@@ -262,7 +270,7 @@ class JournalFile:
                 self._fold(group)
             if groups or self._settled_since_release >= _RELEASE_EVERY:
                 self._release()
-        self._pieces, self._rejects, self._spooled, self._noted = [], [], [], {}
+        self._pieces, self._rejects, self._skips, self._spooled, self._noted = [], [], [], [], {}
 
     def _write_rows(self) -> None:
         rows = [row_of(entry) for entry in self._dirty.values()]

@@ -17,6 +17,10 @@ PARTS: Final = {
     "reading": "how the source is read (its format, header or mapping)",
     "source_id": "source_id",
     "spool": "spool",
+    "order_by": "order_by",
+    "deduplicate": "deduplicate",
+    "uuid_from": "uuid_from",
+    "before_send": "whether there is a before_send",
 }
 #: Of a file: when these are as they were, so is its content.
 CONTENT: Final = ("size", "mtime_ns")

@@ -23,7 +23,7 @@ from asyncimport.journal.entry import Entry, EntryState, with_pieces
 from asyncimport.journal.fingerprint import CONTENT
 from asyncimport.journal.known import Known, Session
 from asyncimport.journal.lock import holder_of
-from asyncimport.journal.reading import REJECTS, SPOOL, read_known, row_entries, segment_entries
+from asyncimport.journal.reading import REJECTS, SKIPS, SPOOL, read_known, row_entries, segment_entries
 from asyncimport.journal.status import JournalState, JournalStatus
 from asyncimport.outcome import many
 
@@ -32,6 +32,7 @@ _MAX_FAULTS: Final = 3
 #: Rows that hold records, and how many of them are named.
 _KEPT: Final = (
     (REJECTS, "rejected record", "rejected records"),
+    (SKIPS, "run of skipped records", "runs of skipped records"),
     (SPOOL, "run of spooled records", "runs of spooled records"),
 )
 _STATES: Final = {
@@ -125,6 +126,7 @@ def _of_known(known: Known) -> dict[str, Any]:
         "accepted": sums.accepted,
         "rejected": sums.rejected,
         "unconfirmed": sums.unconfirmed,
+        "skipped": sums.skipped,
         "pending": sums.pending,
         "batches": sums.batches,
         "batch_ids": len(sums.batch_ids),
@@ -196,6 +198,7 @@ class _Pieces:
             "accepted": entries[EntryState.ACCEPTED],
             "rejected": states.get("rejected", 0),
             "unconfirmed": states.get("unconfirmed", 0),
+            "skipped": sum(end - first for first, end, _ in _rows(self._connection, SKIPS, self.faults)),
             "pending": entries[EntryState.PENDING],
         }
         self.faults += _faults_of_kept(self._connection)

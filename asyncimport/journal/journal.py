@@ -16,6 +16,7 @@ from asyncimport.journal.change import (
     Change,
     Kept,
     Noted,
+    Omitted,
     Pieced,
     Planned,
     Settled,
@@ -26,7 +27,7 @@ from asyncimport.journal.entry import Entry, EntryState, Piece, digest_of
 from asyncimport.journal.file import JournalFile
 from asyncimport.journal.known import Known, Session
 from asyncimport.mark import Mark
-from asyncimport.outcome import Accepted, BatchOutcome, Rejected, Unconfirmed, Unsent
+from asyncimport.outcome import Accepted, BatchOutcome, Rejected, Skipped, Unconfirmed, Unsent
 from asyncimport.policy import OnUnknown
 from asyncimport.reader import Reader
 from asyncimport.rejects import Rejection
@@ -155,6 +156,10 @@ class Journal:
         self, outcome: BatchOutcome, batch: Batch | None, *, body: bytes, settled_ms: int, elapsed_s: float
     ) -> None:
         """Write down what became of records; `body` has them where they were no batch."""
+        if isinstance(outcome, Skipped):
+            if not self.known.run.is_spooled:  # else it was written with the others of its hop
+                self._put(Omitted(outcome.positions))
+            return
         is_pending = isinstance(outcome, Unsent) or (
             isinstance(outcome, Unconfirmed)
             and batch is not None

@@ -50,7 +50,7 @@ def run_of(url: str, call: Call, *, started_ms: int) -> Run:
         run_id=secrets.token_hex(10),
         started_ms=started_ms,
         resource=call.resource.name,
-        fingerprint=fingerprint | read,
+        fingerprint=fingerprint | options.treatment.fingerprint() | read,
         is_spooled=options.spool,
         memo=options.memo or {},
     )
@@ -101,6 +101,7 @@ def _lines_of(call: Call, run: Run) -> Lines:
         run_id=run.run_id,
         params=call.config.to_wire(),
         is_stamped=call.resource.is_stamped,
+        makes_uuid=not call.options.uuid_from,
         time_ms=run.started_ms if is_repeatable(call.options) else None,
     )
 
@@ -110,10 +111,15 @@ def is_repeatable(options: Options) -> bool:
     return options.journal is not None and not options.spool
 
 
-def start_of(source: Any, known: Known) -> tuple[Any, int]:
-    """What to read of the source, and the position of its first record."""
+def start_of(source: Any, known: Known, options: Options) -> tuple[Any, int]:
+    """What to read of the source, and the position of its first record.
+
+    A file is sought, unless what stands before must be known to tell which of its records were seen.
+    """
     if known.run.is_spooled:
         return source, 0 if can_be_read_again(source) else known.sums.read
+    if options.deduplicate:
+        return source, 0
     if known.mark is not None and isinstance(source, Identified) and is_unchanged(known.source, source.identity()):
         return source.starting_at(known.mark), known.mark.position
     return source, 0

@@ -21,6 +21,7 @@ from asyncimport.outcome import FIRST_REJECTIONS, MAX_REASONS, OTHER_REASONS, Fi
 from asyncimport.place import place_of
 
 REJECTS: Final = "SELECT position, state, is_pending, reason, line, checksum FROM rejects ORDER BY position"
+SKIPS: Final = 'SELECT first, "end", checksum FROM skips ORDER BY first'
 SPOOL: Final = "SELECT first, count, records, checksum FROM spool ORDER BY first"
 _SEGMENT_SUMS: Final = (
     'number, batches, first, "end", records, accepted, attempts, retries, duplicates, sent_bytes, elapsed_s'
@@ -169,6 +170,7 @@ class _Kept:
         self.reasons: dict[str, int] = {}
         self.firsts: list[FirstRejection] = []
         self.lowest_unconfirmed: int | None = None
+        self.skipped = 0
 
     def add(self, position: int, state: str, reason: str, line: bytes) -> None:
         self.states[state] += 1
@@ -198,6 +200,12 @@ def _kept(connection: sqlite3.Connection, path: str, below: int | None) -> _Kept
         if not is_pending and (below is None or position < below):
             kept.end = position + 1
             kept.add(position, state, reason, line)
+    for first, end, checksum in connection.execute(SKIPS):
+        if schema.checksum_of(first, end) != checksum:
+            raise schema.damaged(path, "a place of skipped records")
+        if below is None or first < below:
+            kept.end = max(kept.end, end)
+            kept.skipped += end - first
     for first, count, records, checksum in connection.execute(SPOOL):
         if schema.checksum_of(first, count, records) != checksum:
             raise schema.damaged(path, "a spooled record")
@@ -216,7 +224,8 @@ def _sums(rows: list[Entry], folded: _Folded, kept: _Kept, read: int) -> Sums:
         accepted=accepted,
         rejected=rejected,
         unconfirmed=unconfirmed,
-        pending=read - accepted - rejected - unconfirmed,
+        skipped=kept.skipped,
+        pending=read - accepted - rejected - unconfirmed - kept.skipped,
         batches=folded.batches + len(rows),
         batch_ids=ids,
         attempts=folded.attempts + sum(entry.attempts for entry in rows),
@@ -238,5 +247,6 @@ def _check_sums(path: str, rows: list[Entry], folded: _Folded, sums: Sums, *, is
     if not is_whole or len(numbers) + folded.batches != (max([folded.next_number - 1, *numbers]) + 1):
         raise JournalError(
             f"the journal {path} is damaged: its counts do not add up ({sums.read:,} read, {sums.accepted:,} accepted, "
-            f"{sums.rejected:,} rejected, {sums.unconfirmed:,} unconfirmed, {pending:,} to be sent). Check the disk"
+            f"{sums.rejected:,} rejected, {sums.unconfirmed:,} unconfirmed, {sums.skipped:,} skipped, {pending:,} to be sent). "
+            "Check the disk"
         )

@@ -2,7 +2,7 @@
 
 A resumed run must send the bytes that it may have sent before. Where the cuts fell depended on time and on sizes, so they
 are taken from the journal, and a digest tells whether the records are the same. Everything is compared before anything
-is sent. Records outside of those batches were rejected before, or belong to batches that are settled.
+is sent. Records outside of those batches were rejected or skipped before, or belong to batches that are settled.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 
 from attrs import define, evolve, field
 
+from asyncimport.admission import Item
 from asyncimport.batch import Batch, Positions, Whole
 from asyncimport.chunker import Chunk
 from asyncimport.codec import Encoder
 from asyncimport.errors import JournalError
 from asyncimport.journal.entry import Entry, EntryState, digest_of
-from asyncimport.outcome import Rejected
+from asyncimport.outcome import Dropped
 from asyncimport.structs import Wire
 
 
@@ -31,8 +32,8 @@ class Recut:
     _wires: list[Wire] = field(factory=list)
     _positions: list[int] = field(factory=list)
 
-    def feed(self, first: int, items: Sequence[Wire | Rejected | None]) -> Iterator[Batch]:
-        """Take records, the first of them at this position; what was rejected is no record.
+    def feed(self, first: int, items: Sequence[Item | None]) -> Iterator[Batch]:
+        """Take records, the first of them at this position; what was rejected or skipped is no record.
 
         Raises:
             JournalError: a batch is not what it was.
@@ -41,7 +42,7 @@ class Recut:
             if not self.expected:
                 return
             entry = self.expected[0]
-            if position >= entry.first and item is not None and not isinstance(item, Rejected):
+            if position >= entry.first and item is not None and not isinstance(item, Dropped):
                 self._wires.append(item)
                 self._positions.append(position)
             if position == entry.end - 1:

@@ -60,6 +60,11 @@ def piece_row_of(piece: Piece) -> tuple[Any, ...]:
     return (*place, int(piece.state), piece.batch_id, piece.checksum)
 
 
+def skip_row_of(run: range) -> tuple[int, int, int]:
+    """The row of neighbouring records that were skipped."""
+    return (run.start, run.stop, schema.checksum_of(run.start, run.stop))
+
+
 def piece_of(row: tuple[Any, ...], path: str) -> Piece:
     """The piece of a row.
 

@@ -22,7 +22,7 @@ from asyncimport.errors import JournalError
 
 #: In the file's header, beside SQLite's own mark: "asim".
 APPLICATION_ID: Final = 0x6173696D
-VERSION: Final = 2
+VERSION: Final = 3
 _MAGIC: Final = b"SQLite format 3\0"
 _FILE_MODE: Final = 0o600
 _FOLDER_MODE: Final = 0o700
@@ -56,9 +56,10 @@ CREATE TABLE rejects (
     position INTEGER PRIMARY KEY, state TEXT NOT NULL, is_pending INTEGER NOT NULL, reason TEXT NOT NULL,
     line BLOB NOT NULL, checksum INTEGER NOT NULL
 );
+CREATE TABLE skips (first INTEGER PRIMARY KEY, "end" INTEGER NOT NULL, checksum INTEGER NOT NULL);
 CREATE TABLE spool (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, records BLOB NOT NULL, checksum INTEGER NOT NULL);
 """
-TABLES: Final = frozenset({"meta", "batches", "pieces", "segments", "rejects", "spool"})
+TABLES: Final = frozenset({"meta", "batches", "pieces", "segments", "rejects", "skips", "spool"})
 
 
 def create(path: str, meta: Mapping[str, Any]) -> None:

@@ -32,7 +32,7 @@ class JournalState(StrEnum):
 
 @frozen(kw_only=True)
 class JournalStatus:
-    """Where a journal's run stands: `read = accepted + rejected + unconfirmed + pending`. Holds no record."""
+    """Where a journal's run stands: `read = accepted + rejected + unconfirmed + skipped + pending`. Holds no record."""
 
     path: str
     state: JournalState
@@ -48,6 +48,7 @@ class JournalStatus:
     accepted: int = 0
     rejected: int = 0
     unconfirmed: int = 0
+    skipped: int = 0
     #: Read, and still to be sent or answered.
     pending: int = 0
     batches: int = 0
@@ -125,7 +126,8 @@ class JournalStatus:
         return plain | {"state": self.state.value, "damage": list(self.damage)} | moments | {"next": self.next}
 
     def __str__(self) -> str:
-        counted = [f"{getattr(self, name):,} {name}" for name in ("accepted", "rejected", "unconfirmed", "pending")]
+        names = ("accepted", "rejected", "unconfirmed", "skipped", "pending")
+        counted = [f"{getattr(self, name):,} {name}" for name in names]
         counts = " + ".join(count for count in counted if not count.startswith("0 ")) or "nothing yet"
         state = f"running, process {self.pid}" if self.state is JournalState.RUNNING else self.state.value
         lines = [

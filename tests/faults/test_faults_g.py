@@ -92,7 +92,7 @@ async def test_g13_a_record_that_the_source_gives_twice_is_delivered_twice(way: 
 @pytest.mark.breakage("dispatcher: a batch that waits for its repeat holds up those behind it")
 @pytest.mark.parametrize("width", [1, 4])
 def test_g14_a_user_in_two_batches_is_as_the_last_to_arrive_has_him(width: int) -> None:
-    """There is no ordering mode yet: README.md says that batches arrive in no certain order."""
+    """Without `order_by` batches arrive in no certain order."""
     platform = VirtualPlatform(script=[LOST])
     source = [*people(10), *people(10)]
 
@@ -112,6 +112,27 @@ def test_g14_a_user_in_two_batches_is_as_the_last_to_arrive_has_him(width: int) 
     assert first <= second < repeated
     assert second - first < 0.05
     assert platform.witness.bodies[0] == platform.witness.bodies[2]
+
+
+@pytest.mark.breakage("order: a key is free as soon as its batch is cut")
+def test_g14_ordered_a_user_in_two_batches_is_as_the_source_gave_him_last() -> None:
+    platform = VirtualPlatform(script=[LOST])
+
+    async def main() -> None:
+        async with ImportClient(
+            "https://platform.example",
+            token=canary.TOKEN,
+            policy=spacious(max_in_flight=4),
+            transport=platform.transport,
+        ) as client:
+            source = [*people(10), *people(10)]
+            report = await client.run(USERS, source, CONFIGS["users"], order_by=["thirdId"])
+        assert (counts(report), report.possible_duplicates) == ((20, 0, 0, 0), 10)
+
+    run_virtual(main())
+    first, repeated, second = platform.transport.posts
+    assert first.body == repeated.body
+    assert second.at >= repeated.at + platform.transport.delay_s
 
 
 def endless(ends: list[str]) -> Iterator[dict[str, Any]]:
