@@ -46,6 +46,7 @@ from asyncimport.rejects import Rejection, json_of, not_kept
 from asyncimport.resources import EVENTS, USERS, Resource
 from asyncimport.session import SessionManager
 from asyncimport.sink import Sink
+from asyncimport.sources.door import opened_source
 from asyncimport.stages import Source, check_kinds, stages_of
 from asyncimport.stats import ClientStats
 from asyncimport.stream import OutcomeStream
@@ -165,11 +166,13 @@ class ImportClient:
     async def run(self, resource: Resource, source: Source, config: Config, **run: Unpack[RunOptions]) -> ImportReport:
         """Import a source to its end and report what became of every record.
 
-        `source` is any iterable or async iterable of records or of mappings. Memory is bounded whatever its length. A
-        record that is refused, or a batch that stays unanswered, is in the report and raises nothing.
+        `source` is any iterable or async iterable of records or of mappings, or a file: its path or URL, or an open binary
+        file object, as `sources.open_source` takes it. Memory is bounded whatever its length. A record that is refused, or a
+        batch that stays unanswered, is in the report and raises nothing.
 
         Raises:
-            ConfigError: a source, config or option that cannot work, or an address that is not the platform's.
+            ConfigError: a source, config or option that cannot work, a file that cannot be opened or has a header that
+                cannot be read, or an address that is not the platform's.
             SourceError: the source raised; what it had given was sent.
             JournalError: the journal cannot be used or written, or is of another import.
             AuthError, TooManyRejected, UploadStalled: the run was stopped; the error's `report` counts every record.
@@ -185,7 +188,8 @@ class ImportClient:
     def stream(self, resource: Resource, source: Source, config: Config, **run: Unpack[RunOptions]) -> OutcomeStream:
         """The same import as `run`, outcome by outcome: `async with client.stream(...) as outcomes: async for ...`.
 
-        The import starts on entering the block and waits for a slow reader. See `OutcomeStream` for leaving early.
+        The import starts on entering the block, where a file is opened too, and waits for a slow reader. See
+        `OutcomeStream` for leaving early.
 
         Raises:
             ConfigError: an option that cannot work; the rest is checked on entering.
@@ -228,12 +232,15 @@ class ImportClient:
         The source is read to its end, in bounded memory but for 16 bytes of each error. Needs no platform.
 
         Raises:
-            ConfigError: a resource, source, config or option that cannot work.
+            ConfigError: a resource, source, config or option that cannot work, or a file that cannot be opened.
             SourceError: the source raised.
 
         Cancellation: the source is closed within 5 s, and CancelledError goes on.
         """
-        check = check_of(resource, source, config, self._policy, self._clock, treatment=treatment_of(**wishes))
+        check_kinds(resource, config)
+        treatment = treatment_of(**wishes)
+        opened = await opened_source(source, resource.record)
+        check = check_of(resource, opened, config, self._policy, self._clock, treatment=treatment)
         await check.run()
         return check.report()
 
@@ -254,6 +261,7 @@ class ImportClient:
         """What a run is made of; what it keeps on disk is opened first."""
         check_kinds(call.resource, call.config)
         self._session.enter()
+        call = evolve(call, source=await opened_source(call.source, call.resource.record))
         run = run_of(self._session.address.url_of(call.resource), call, started_ms=wall_ms())
         journal = journal_of(call, run, self._clock, planned=stream.planned, failed=stream.stop)
         rejects = None if journal else rejects_of(call, run, self._clock, failed=stream.stop)

@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from attrs import define, field
+
+from asyncimport.aside import aside
 
 #: As aiohttp's own resolver: no IPv6 address where this machine has none. macOS has flags that it refuses.
 _ADDRESS_FLAGS: Final = socket.AI_ADDRCONFIG & getattr(socket, "AI_MASK", -1)
@@ -43,23 +44,8 @@ class _Resolver(AbstractResolver):
 
     async def resolve(self, host: str, port: int = 0, family: int = socket.AF_UNSPEC) -> list[ResolveResult]:
         """Cancellation: the thread is left behind; what it finds is dropped."""
-        loop = asyncio.get_running_loop()
-        found = loop.create_future()
-
-        def look_up() -> None:
-            try:
-                infos = self._lookup(host, port, family, socket.SOCK_STREAM, 0, _ADDRESS_FLAGS)
-            except Exception as error:  # noqa: BLE001 -- raised where it is waited for
-                tell(found.set_exception, error)
-            else:
-                tell(found.set_result, infos)
-
-        def tell(settle: Callable[[Any], None], what: object) -> None:
-            with suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(lambda: None if found.done() else settle(what))
-
-        threading.Thread(target=look_up, name="asyncimport-lookup", daemon=True).start()
-        return [_resolved(host, info) for info in await found]
+        asked = partial(self._lookup, host, port, family, socket.SOCK_STREAM, 0, _ADDRESS_FLAGS)
+        return [_resolved(host, info) for info in await aside(asked, "asyncimport-lookup")]
 
     async def close(self) -> None: ...
 

@@ -36,7 +36,7 @@ class Identified(Protocol):
     is_stream: bool
 
     def identity(self) -> dict[str, str | int]:
-        """What is read (`size`, `mtime_ns` of the file as it is now) and how (`reading`), in plain values."""
+        """What is read (`size`, and `mtime_ns` or `version` of the file as it is now) and how (`reading`), in plain values."""
 
     def starting_at(self, mark: Mark) -> Any:
         """The source from there on. The file must be the one in which the mark was set."""

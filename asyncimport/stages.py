@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -32,7 +33,8 @@ from asyncimport.structs import UNENCODABLE, json_bytes
 from asyncimport.thread_reader import ThreadReader
 from asyncimport.treatment import Treated
 
-Source = Iterable[Any] | AsyncIterable[Any] | Intake
+#: What a client takes too, a path or an open file, `sources.door` has turned into an iterable of records before.
+Source = Iterable[Any] | AsyncIterable[Any] | os.PathLike[str] | Intake
 
 
 @frozen(kw_only=True)

@@ -148,7 +148,7 @@ async def test_a_source_that_raises_is_a_source_error_with_its_cause() -> None:
     assert isinstance(caught.value.__cause__, LookupError)
 
 
-@pytest.mark.parametrize("source", ["people.csv", {"thirdId": "1"}, 7])
+@pytest.mark.parametrize("source", [b"people.csv", {"thirdId": "1"}, 7])
 async def test_a_source_that_is_none_is_refused(source: object) -> None:
     with canary.raises(ConfigError, match="source"):
         await checked(source)

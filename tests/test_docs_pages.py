@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = ("resources", "sink")
+PAGES = ("resources", "sink", "sources")
 BLOCKS = {
     f"{page}-{number}": code
     for page in PAGES

@@ -70,7 +70,7 @@ async def _keep_showing(check: Check, screen: Screen, source: Metered) -> None:
             in_flight=0,
             retries=0,
             elapsed_s=loop.time() - started_at,
-            bytes_read=source.bytes_read,
+            bytes_passed=source.bytes_passed,
             size_bytes=source.size_bytes,
             is_check=True,
         )

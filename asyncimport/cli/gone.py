@@ -14,7 +14,7 @@ class Gone:
     """Stands for the source of a journal, as far as the journal knows it; for the rest as `Metered`."""
 
     size_bytes: int | None = None
-    bytes_read = 0
+    bytes_passed = 0
     #: Nothing of it is read, so a person may be asked for a token.
     is_stdin = False
 

@@ -201,7 +201,7 @@ def standing_of(outcomes: OutcomeStream, source: Source, *, is_stopping: bool = 
         in_flight=outcomes.in_flight,
         retries=report.retries,
         elapsed_s=report.elapsed_s,
-        bytes_read=source.bytes_read,
+        bytes_passed=source.bytes_passed,
         size_bytes=source.size_bytes,
         is_stopping=is_stopping,
     )

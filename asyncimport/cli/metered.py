@@ -14,8 +14,8 @@ class Reading(Iterator[Any], Protocol):
     """The iterator of a file source."""
 
     @property
-    def bytes_read(self) -> int:
-        """Taken from the disk or the pipe so far; some of it lies in buffers."""
+    def bytes_passed(self) -> int:
+        """Taken from the disk or the pipe so far, and passed over where the reading did not begin at the start."""
 
     @property
     def unseen(self) -> tuple[str, ...]:
@@ -23,7 +23,7 @@ class Reading(Iterator[Any], Protocol):
 
 
 class Metered:
-    """Iterates a file source and remembers the iterator, which counts the bytes it takes."""
+    """Iterates a file source and remembers the iterator, which counts the bytes that lie behind."""
 
     def __init__(self, source: CsvFile | JsonlFile) -> None:
         #: None where the input is a pipe.
@@ -58,9 +58,9 @@ class Metered:
         return self
 
     @property
-    def bytes_read(self) -> int:
-        """Taken from the disk or the pipe so far; some of it lies in buffers."""
-        return 0 if self._reading is None else self._reading.bytes_read
+    def bytes_passed(self) -> int:
+        """How far into its input it has come, with what lies in buffers and what a resumed import passes over."""
+        return 0 if self._reading is None else self._reading.bytes_passed
 
     def warn(self) -> None:
         """Tell of keys that the mapping names and no line had: they may be misspelt."""

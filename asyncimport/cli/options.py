@@ -15,7 +15,7 @@ from asyncimport.cli.metered import Metered
 from asyncimport.configs import EventImportConfig, IdentifyWay, ImportMode, MatchingType, UserImportConfig
 from asyncimport.errors import ConfigError
 from asyncimport.records import Record
-from asyncimport.sources import ColumnMapping, open_source, read_mapping
+from asyncimport.sources import ColumnMapping, CsvOptions, open_source, read_mapping
 from asyncimport.sources.cells import number_or_text
 from asyncimport.sources.mapping import Constant
 
@@ -75,7 +75,10 @@ class InputOptions:
 
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="CSV, TSV or JSON Lines, also gzipped; [bold]-[/bold] is standard input."),
+        typer.Argument(
+            metavar="FILE",
+            help="CSV, TSV or JSON Lines, also packed by gzip or zstd; [bold]-[/bold] is standard input, a URL is opened by fsspec.",
+        ),
     ]
     format: Annotated[
         Format | None,
@@ -87,6 +90,24 @@ class InputOptions:
     delimiter: Annotated[
         str | None,
         typer.Option("--delimiter", rich_help_panel=_INPUT, help="What parts the cells; found when not given."),
+    ] = None
+    quote: Annotated[
+        str | None,
+        typer.Option(
+            "--quote",
+            rich_help_panel=_INPUT,
+            help="What stands around cells that hold a delimiter, \" when not given; '' is nothing.",
+        ),
+    ] = None
+    escape: Annotated[
+        str | None,
+        typer.Option("--escape", rich_help_panel=_INPUT, help="What takes the meaning from the character after it."),
+    ] = None
+    header: Annotated[
+        str | None,
+        typer.Option(
+            "--header", metavar="COLUMN,COLUMN", rich_help_panel=_INPUT, help="The columns of a file without header."
+        ),
     ] = None
     mapping_file: Annotated[
         Path | None,
@@ -162,11 +183,23 @@ class InputOptions:
             self.file,
             record,
             format=None if self.format is None else self.format.value,
-            encoding=self.encoding,
-            delimiter=None if self.delimiter is None else _delimiter(self.delimiter),
             mapping=self.mapping(of_file),
+            **self.dialect(),
         )
         return Metered(source)
+
+    def dialect(self) -> CsvOptions:
+        """How cells are written, as far as it is said."""
+        options = CsvOptions(encoding=self.encoding)
+        if self.delimiter is not None:
+            options["delimiter"] = _delimiter(self.delimiter)
+        if self.quote is not None:
+            options["quotechar"] = self.quote or None
+        if self.escape is not None:
+            options["escapechar"] = self.escape
+        if self.header is not None:
+            options["header"] = self.header.split(",")
+        return options
 
     def mapping(self, of_file: ColumnMapping | None = None) -> ColumnMapping | None:
         """The mapping asked for, by the file and by options; None when none is.

@@ -23,6 +23,7 @@ from asyncimport.configs import Config
 from asyncimport.errors import ConfigError, JournalError
 from asyncimport.journal.status import COMMAND, JournalStatus
 from asyncimport.resources import EVENTS, EVENTS_V1, GROUPS, TAGS, USERS, USERS_V2, Resource
+from asyncimport.sources.handed import is_url, without_secrets
 from asyncimport.sources.input import STDIN
 
 #: Of the memo's form; another one is of another version of the command.
@@ -139,8 +140,18 @@ class Order:
 
 
 def _absolute(file: str) -> str:
-    """The file from any folder. A link stays one: what it leads to may be another file tomorrow."""
+    """The file from any folder. A link stays one: what it leads to may be another file tomorrow.
+
+    Raises:
+        ConfigError: a URL that may hold a secret, which no journal keeps.
+    """
     if file == STDIN:
+        return file
+    if is_url(file):
+        if without_secrets(file) != file:
+            raise ConfigError(
+                "a journal keeps no URL that may hold a password or a key: let fsspec's configuration have it"
+            )
         return file
     whole = Path(file).absolute()
     short = Path(os.path.normpath(whole))

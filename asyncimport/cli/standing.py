@@ -29,7 +29,7 @@ _HOUR_S: Final = 3600
 
 @frozen(kw_only=True)
 class Standing:
-    """Where an import stands, for showing. Bytes are of the input, as it lies on disk; None when not known."""
+    """Where an import stands, for showing. Bytes are of the input, as it lies on disk; None when not known: how far into it was come, and all."""
 
     label: str
     read: int
@@ -42,7 +42,7 @@ class Standing:
     in_flight: int
     retries: int
     elapsed_s: float
-    bytes_read: int | None = None
+    bytes_passed: int | None = None
     size_bytes: int | None = None
     #: Ctrl-C came: nothing is read any more, and what is in flight is waited for.
     is_stopping: bool = False
@@ -57,9 +57,9 @@ class Standing:
     @property
     def share(self) -> float | None:
         """How much of the input is done, 0 to 1: what was read of it, less what was read and is not done."""
-        if self.bytes_read is None or not self.size_bytes:
+        if self.bytes_passed is None or not self.size_bytes:
             return None
-        return min(1.0, self.bytes_read / self.size_bytes) * (self.done / self.read if self.read else 0.0)
+        return min(1.0, self.bytes_passed / self.size_bytes) * (self.done / self.read if self.read else 0.0)
 
     @property
     def is_ending(self) -> bool:

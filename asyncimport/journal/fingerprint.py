@@ -23,7 +23,7 @@ PARTS: Final = {
     "before_send": "whether there is a before_send",
 }
 #: Of a file: when these are as they were, so is its content.
-CONTENT: Final = ("size", "mtime_ns")
+CONTENT: Final = ("size", "mtime_ns", "version")
 
 
 def check_same(path: str, known: Known, wanted: Run, source: Mapping[str, Any]) -> None:
@@ -57,4 +57,5 @@ def check_same(path: str, known: Known, wanted: Run, source: Mapping[str, Any]) 
 
 def is_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Whether a file is as it was; False of what is no file."""
-    return bool(before) and all(part in before and before[part] == now.get(part) for part in CONTENT)
+    has_version = "mtime_ns" in before or "version" in before
+    return "size" in before and has_version and all(before.get(part) == now.get(part) for part in CONTENT)

@@ -52,7 +52,7 @@ class Known:
     mark: Mark | None = None
     #: Marks of batches with lower numbers are of a file that is not there any more.
     marks_from: int = 0
-    #: The source as it was: `size` and `mtime_ns` of a file.
+    #: The source as it was: `size` and `mtime_ns` of a file, `size` and `version` of a remote one.
     source: Mapping[str, Any] = field(factory=dict)
     #: Whether the source had come to its end, everything it gave being on disk.
     has_source_ended: bool = False

@@ -109,8 +109,10 @@ def _put(put: PutValue, value: Any, row: Row) -> None:
     put(row, value)
 
 
-def columns_of(header: Sequence[str], record: type[Record], mapping: ColumnMapping | None = None) -> Columns:
-    """Read a header.
+def columns_of(
+    header: Sequence[str], record: type[Record], mapping: ColumnMapping | None = None, *, is_given: bool = False
+) -> Columns:
+    """Read a header, the file's own or one that is given for it.
 
     Raises:
         ConfigError: a column that is unknown, doubled, without a name or without a part that it needs; a column or
@@ -126,9 +128,10 @@ def columns_of(header: Sequence[str], record: type[Record], mapping: ColumnMappi
     else:
         targets = []
         nothing = "has none of the columns mapped, and names" if rules.named else "names"
+        what, todo = ("the header given", "it takes") if is_given else ("its first line", "give it a header line of")
         faults.add(
-            f"its first line {nothing} no field of {shape.record.__name__}: give it a header line of "
-            f"{known_forms(shape)}, or the delimiter that its cells are parted by"
+            f"{what} {nothing} no field of {shape.record.__name__}: {todo} {known_forms(shape)}"
+            + ("" if is_given else ", or the delimiter that its cells are parted by")
         )
     faults.raise_any()
     filled = [(index, target) for index, target in enumerate(targets) if target is not None]

@@ -10,32 +10,21 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, Final
 
-from attrs import frozen
-
+from asyncimport.place import Place
 from asyncimport.sources.cells import Refused
 from asyncimport.sources.csv_columns import Columns
+from asyncimport.sources.dialect import Dialect
 from asyncimport.sources.input import Input
 from asyncimport.sources.interruptible import Interruptible
-from asyncimport.sources.lines import LINE_CAP, LONG_LINE, not_decodable, with_text
+from asyncimport.sources.lines import LINE_CAP, LONG_LINE, not_decodable, size_of, with_text
 from asyncimport.sources.raw import Damaged, Interrupted
 from asyncimport.unreadable import Unreadable
 
 #: What holding a line costs beside its length, so that very many very short lines are bounded too (CPython, 64 bits).
 _LINE_OVERHEAD_BYTES: Final = 48
-
-
-@frozen(kw_only=True)
-class Dialect:
-    """How the bytes of a file become cells."""
-
-    encoding: str
-    delimiter: str
-
-    def reader(self, lines: Iterator[str]) -> Iterator[list[str]]:
-        """The csv module's reader; strict, for a quote inside a quoted cell is the first sign of a broken one."""
-        return csv.reader(lines, delimiter=self.delimiter, strict=True)
 
 
 class CsvRows(Interruptible):
@@ -66,6 +55,11 @@ class CsvRows(Interruptible):
         return self._input.bytes_read
 
     @property
+    def bytes_passed(self) -> int:
+        """The same and the bytes that were passed over, where the reading did not begin at the start; for any thread."""
+        return self._input.bytes_passed
+
+    @property
     def unseen(self) -> tuple[str, ...]:
         """Columns that the mapping names and no record has had: always none, the header was held against it."""
         return ()
@@ -90,6 +84,12 @@ class CsvRows(Interruptible):
         """The byte and the line at which the next record begins; None where one cannot tell."""
         offset = None if self._swallowed else self._input.tell()
         return None if offset is None else (offset, self.line_num + len(self._held))
+
+    def where(self) -> Place:
+        """The line and the byte at which the record returned last begins; no byte of a pipe and of a packed file."""
+        after = self._input.tell()
+        offset = None if after is None else after - sum(map(size_of, chain(self._held, self._swallowed)))
+        return Place(line=self.line_num, offset=offset)
 
     def column_of(self, place: str) -> str | None:
         """The header of the column that filled a place (`sex`, `customFields[1].values[0]`) of the record returned last.

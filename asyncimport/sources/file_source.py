@@ -17,6 +17,7 @@ class FileSource:
     #: What a fingerprint calls it.
     KIND: ClassVar[str]
 
+    #: As it was given, of a URL without what may be a secret; empty of a file object that has no name.
     path: str
     origin: Origin = field(repr=False, eq=False)
     #: A digest of how it is read.
@@ -35,7 +36,10 @@ class FileSource:
         return self.origin.is_stream
 
     def identity(self) -> dict[str, str | int]:
-        """What tells it from other sources: `size` and `mtime_ns` of the file now, and a digest of how it is read.
+        """What tells it from other sources: a digest of how it is read, `size`, and `mtime_ns` or `version` of the file now.
+
+        A file object and a file system that cannot tell when they change have neither: such a source is read again, and
+        its records are compared.
 
         Raises:
             ConfigError: the file is not there any more.

@@ -1,61 +1,44 @@
-"""Unpacking gzip as it is read: any number of members, in bounded memory, each byte as soon as it can be had."""
+"""Unpacking gzip."""
 
 from __future__ import annotations
 
 import zlib
-from io import BufferedReader
-from typing import Final
+from typing import ClassVar, Final
 
-from asyncimport.sources.raw import Damaged, Raw
+from asyncimport.sources.unpacked import Member, Unpacked
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
-#: Packed bytes taken at once. A thousand times as much may be in them, so no more is unpacked than the buffer holds.
-_PIECE_BYTES: Final = 2**16
 #: zlib's number for gzip with header and checksum.
 _GZIP: Final = 31
 
 
-class Gunzip(Raw):
-    """What a gzip file holds. A read raises `Damaged` when the bytes are no gzip, or end within a member."""
+class Gunzip(Unpacked):
+    """What a gzip file holds."""
 
-    def __init__(self, packed: BufferedReader) -> None:
-        super().__init__()
-        self._packed = packed
+    KIND: ClassVar[str] = "gzip"
+    FAULT: ClassVar[type[Exception]] = zlib.error
+
+    def _begun(self) -> Member:
+        return _GzipMember()
+
+
+class _GzipMember:
+    """zlib's object, which leaves it to others to keep what it has not taken."""
+
+    def __init__(self) -> None:
         self._member = zlib.decompressobj(_GZIP)
-        self._ahead = b""
 
-    def _take(self, view: memoryview) -> int:
-        while True:
-            if self._member.eof and not self._next_member():
-                return 0
-            try:
-                # First what zlib still holds: its output may have been cut by the length of the buffer before.
-                unpacked = self._member.decompress(self._ahead, len(view))
-            except zlib.error:
-                unpacked = None
-            if unpacked is None:
-                raise Damaged("its gzip stream is damaged", "copy it or pack it again")
-            self._ahead = self._member.unconsumed_tail
-            if unpacked:
-                view[: len(unpacked)] = unpacked
-                return len(unpacked)
-            if not self._member.eof and not self._ahead:
-                self._ahead = self._packed.read1(_PIECE_BYTES)
-                if not self._ahead:
-                    raise Damaged("its gzip stream ends too early", "it was cut off, copy it or pack it again")
+    @property
+    def eof(self) -> bool:
+        return self._member.eof
 
-    def _next_member(self) -> bool:
-        """Begin the next member, after zeros that may fill a block of a tape; False at the end."""
-        rest = self._member.unused_data.lstrip(b"\0")
-        while not rest:
-            piece = self._packed.read1(_PIECE_BYTES)
-            if not piece:
-                return False
-            rest = piece.lstrip(b"\0")
-        self._member = zlib.decompressobj(_GZIP)
-        self._ahead = rest
-        return True
+    @property
+    def needs_input(self) -> bool:
+        return not self._member.unconsumed_tail
 
-    def close(self) -> None:
-        self._packed.close()
-        super().close()
+    @property
+    def unused_data(self) -> bytes:
+        return self._member.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._member.decompress(self._member.unconsumed_tail or data, max_length)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 import threading
@@ -15,16 +16,20 @@ from asyncimport.errors import ConfigError, SourceError
 from asyncimport.sources.gunzip import GZIP_MAGIC, Gunzip
 from asyncimport.sources.lines import lines_of
 from asyncimport.sources.pipe import Pipe
-from asyncimport.sources.raw import START_BYTES, Damaged, Interrupted
+from asyncimport.sources.raw import START_BYTES, Damaged, Interrupted, Raw
 
 #: The path that stands for standard input.
 STDIN: Final = "-"
 _STDIN_DESCRIPTOR: Final = 0
 _BUFFER_BYTES: Final = 2**18
+#: A frame, and the sixteen kinds of frames that are to be skipped (RFC 8878).
+_ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes((low,)) + b"\x2a\x4d\x18" for low in range(0x50, 0x60)))
+#: The byte order mark of UTF-8 and that of GB18030; neither begins a text in any other way.
+_BOMS: Final = (codecs.BOM_UTF8, b"\x84\x31\x95\x33")
 #: The first bytes of what is given by mistake, and what to do with it.
 _NO_TEXT: Final = {
-    GZIP_MAGIC: "is compressed by gzip twice: unpack it once",
-    b"\x28\xb5\x2f\xfd": "is compressed by zstd: unpack it first",
+    GZIP_MAGIC: "is compressed once more, by gzip: unpack it once",
+    **dict.fromkeys(_ZSTD_MAGICS, "is compressed once more, by zstd: unpack it once"),
     b"BZh": "is compressed by bzip2: unpack it first",
     b"\xfd7zX": "is compressed by xz: unpack it first",
     b"PK\x03\x04": "is a zip archive or an Excel workbook: unpack it, or save it as CSV UTF-8",
@@ -35,9 +40,9 @@ _NO_TEXT: Final = {
 
 
 class Input:
-    """One reading of a file or stream."""
+    """One reading of a file or stream; a byte order mark at its start is passed over."""
 
-    def __init__(self, name: str, raw: FileIO | Pipe, size_bytes: int | None) -> None:
+    def __init__(self, name: str, raw: FileIO | Raw, size_bytes: int | None) -> None:
         """Begin.
 
         Raises:
@@ -50,6 +55,8 @@ class Input:
         self._raw = raw
         self._lock = threading.Lock()
         self._bytes_read = 0
+        #: Bytes that were passed over by seeking.
+        self._sought = 0
         self._file: BufferedReader = BufferedReader(raw, _BUFFER_BYTES)
         fault = self._unpack()
         if fault:
@@ -60,9 +67,17 @@ class Input:
     def _unpack(self) -> str | None:
         """See what it is, and unpack it; the words for what cannot be read."""
         try:
-            if self._file.peek(START_BYTES).startswith(GZIP_MAGIC):
-                self._file = BufferedReader(Gunzip(self._file), _BUFFER_BYTES)
             start = self._file.peek(START_BYTES)
+            if start.startswith(GZIP_MAGIC):
+                self._file = BufferedReader(Gunzip(self._file), _BUFFER_BYTES)
+            elif start.startswith(_ZSTD_MAGICS):
+                self._file = BufferedReader(_unzstd(self._file), _BUFFER_BYTES)
+            start = self._file.peek(START_BYTES)
+            for bom in _BOMS:
+                if start.startswith(bom):
+                    self._file.read(len(bom))
+        except ImportError:
+            return 'is compressed by zstd: pip install "asyncimport[zstd]" to have it unpacked, or unpack it first'
         except Damaged as error:
             return f"cannot be read, {error}"
         except OSError as error:
@@ -71,24 +86,32 @@ class Input:
 
     @property
     def bytes_read(self) -> int:
-        """Bytes taken from the disk or pipe, of a packed file the packed ones; for any thread."""
+        """Bytes taken from the disk, object or pipe, of a packed file the packed ones; for any thread."""
         with self._lock:  # a descriptor that is closed meanwhile may be that of another file
-            if isinstance(self._raw, Pipe):
+            if isinstance(self._raw, Raw):
                 return self._raw.bytes_read
-            return self._bytes_read if self._raw.closed else self._raw.tell()
+            return self._bytes_read if self._raw.closed else self._raw.tell() - self._sought
+
+    @property
+    def bytes_passed(self) -> int:
+        """Bytes of the whole that lie behind, those passed over by seeking among them; for any thread."""
+        return self.bytes_read + self._sought
 
     @property
     def is_closed(self) -> bool:
         return self._file.closed
 
     def tell(self) -> int | None:
-        """The byte at which the next line begins; None of a pipe and of a packed file, in which nothing can be sought."""
-        can_seek = isinstance(self._raw, FileIO) and self._file.raw is self._raw and not self._file.closed
+        """The byte at which the next line begins; None of what cannot be sought in: a pipe, what is packed."""
+        can_seek = self._file.raw is self._raw and not self._file.closed and self._raw.seekable()
         return self._file.tell() if can_seek else None
 
     def seek(self, offset: int) -> None:
         """Go on at a byte that `tell` told."""
-        self._file.seek(offset)
+        with self._lock:
+            before = self._raw.tell()
+            self._file.seek(offset)
+            self._sought += self._raw.tell() - before
 
     def lines(self) -> Iterator[bytes]:
         """The lines yet to come, as `lines_of`.
@@ -107,7 +130,9 @@ class Input:
         """The error for a reading that came to no end: `line` is the last that was read."""
         match error:
             case Damaged():
-                return SourceError(f"{self.name}: {error.what} after line {line:,}: {error.advice}")
+                lost = SourceError(f"{self.name}: {error.what} after line {line:,}: {error.advice}")
+                lost.__cause__ = error.__cause__
+                return lost
             case Interrupted():
                 return SourceError(f"{self.name}: the reading was interrupted after line {line:,}")
             case _:
@@ -128,6 +153,17 @@ class Input:
         with self._lock:
             self._bytes_read = read_bytes
             self._file.close()
+
+
+def _unzstd(packed: BufferedReader) -> Raw:
+    """What unpacks zstd.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    from asyncimport.sources.unzstd import Unzstd  # noqa: PLC0415 -- of an extra
+
+    return Unzstd(packed)
 
 
 def path_of(path: str | os.PathLike[str]) -> str:

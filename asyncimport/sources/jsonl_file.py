@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from typing import Any, ClassVar, Final
 
 import orjson
@@ -14,17 +11,18 @@ from attrs import field, frozen
 
 from asyncimport.errors import ConfigError
 from asyncimport.mark import Mark
+from asyncimport.place import Place
 from asyncimport.records import Record
 from asyncimport.sources.cells import Refused
 from asyncimport.sources.encoding import fault_of, look
 from asyncimport.sources.file_source import FileSource
-from asyncimport.sources.input import Input, path_of
+from asyncimport.sources.input import Input
 from asyncimport.sources.interruptible import Interruptible
 from asyncimport.sources.json_keys import Keys, keys_of
 from asyncimport.sources.line_decoding import LineDecoding
-from asyncimport.sources.lines import LONG_LINE, not_decodable, with_text
+from asyncimport.sources.lines import LONG_LINE, not_decodable, size_of, with_text
 from asyncimport.sources.mapping import ColumnMapping, reading_of
-from asyncimport.sources.origin import Origin, origin_of
+from asyncimport.sources.origin import File, Origin, opening_of, origin_of
 from asyncimport.sources.raw import Damaged, Interrupted
 from asyncimport.unreadable import Unreadable
 
@@ -66,17 +64,24 @@ class JsonlFile(FileSource):
 class JsonLines(Interruptible):
     """One reading of a JSON Lines file."""
 
-    __slots__ = ("_input", "_lines", "line_num")
+    __slots__ = ("_input", "_line", "_lines", "line_num")
 
     def __init__(self, file: Input) -> None:
         self._input = file
         self._lines: Iterator[bytes] = file.lines()
+        #: The line read last.
+        self._line = b""
         self.line_num = 0
 
     @property
     def bytes_read(self) -> int:
         """Bytes taken from the disk or pipe so far, of a packed file the packed ones; for any thread."""
         return self._input.bytes_read
+
+    @property
+    def bytes_passed(self) -> int:
+        """The same and the bytes that were passed over, where the reading did not begin at the start; for any thread."""
+        return self._input.bytes_passed
 
     @property
     def unseen(self) -> tuple[str, ...]:
@@ -95,11 +100,10 @@ class JsonLines(Interruptible):
         try:
             for line in self._lines:
                 self.line_num += 1
+                self._line = line
                 try:
                     record = self._read(line)
                 except orjson.JSONDecodeError as error:
-                    if self.line_num == 1 and line.startswith(BOM_UTF8):
-                        return self._first(line.removeprefix(BOM_UTF8) or b"\n")
                     if not line.isspace():
                         return _unreadable(line, error)
                     continue
@@ -117,12 +121,6 @@ class JsonLines(Interruptible):
         """What a line is in JSON."""
         return orjson.loads(line)
 
-    def _first(self, line: bytes) -> Any:
-        """Read the first line once more, without its BOM: looking for one in each line would cost something."""
-        self._lines = chain((line,), self._lines)
-        self.line_num = 0
-        return next(self)
-
     def go_to(self, mark: Mark) -> None:
         """Go on at a mark; before the first record only."""
         self._input.seek(mark.offset)
@@ -132,6 +130,11 @@ class JsonLines(Interruptible):
         """The byte and the line at which the next record begins; None where one cannot tell."""
         offset = self._input.tell()
         return None if offset is None else (offset, self.line_num + 1)
+
+    def where(self) -> Place:
+        """The line and the byte at which the record returned last begins; no byte of a pipe and of a packed file."""
+        after = self._input.tell()
+        return Place(line=self.line_num, offset=None if after is None else after - size_of(self._line))
 
     def column_of(self, place: str) -> str | None:  # noqa: ARG002 -- a mapping alone can tell
         """The key that filled a place of the record returned last; None without a mapping: the place names it."""
@@ -168,26 +171,19 @@ class PlainJsonLines(JsonLines, LineDecoding):
 class MappedJsonLines(JsonLines):
     """One reading of a JSON Lines file under a mapping of its keys."""
 
-    __slots__ = ("_keys", "_line", "_record", "_unseen")
+    __slots__ = ("_keys", "_record", "_unseen")
 
     def __init__(self, file: Input, keys: Keys) -> None:
         super().__init__(file)
         self._keys = keys
-        self._line = b""
         self._record: Mapping[str, Any] = {}
         #: Replaced as a whole, never changed: other threads read it.
         self._unseen = keys.named
-        self._lines = self._kept(self._lines)
 
     @property
     def unseen(self) -> tuple[str, ...]:
         """Keys that the mapping names and no record so far has had, in its order; null is had, refused records count."""
         return self._unseen
-
-    def _kept(self, lines: Iterator[bytes]) -> Iterator[bytes]:
-        for line in lines:
-            self._line = line
-            yield line
 
     def __next__(self) -> Any:
         """The next record, with wire names; `Unreadable` when the mapping refuses it."""
@@ -244,9 +240,7 @@ def _unreadable(line: bytes, error: orjson.JSONDecodeError) -> Unreadable:
     return with_text(Unreadable(rule=f"is no JSON: {error.msg} at column {error.colno}"), [line], _UTF_8)
 
 
-def read_jsonl(
-    path: str | os.PathLike[str], *, record: type[Record] | None = None, mapping: ColumnMapping | None = None
-) -> JsonlFile:
+def read_jsonl(file: File, *, record: type[Record] | None = None, mapping: ColumnMapping | None = None) -> JsonlFile:
     """Read records from a JSON Lines file: one object with wire or Python names a line, UTF-8 with or without BOM.
 
     Blank lines are skipped. A line that is no JSON, or no UTF-8, is yielded as `Unreadable`; JSON that is no object is
@@ -256,7 +250,7 @@ def read_jsonl(
     With a `mapping` of keys to the fields of `record`, an object in which two keys fill one field is `Unreadable` too.
     The value of a custom field is then a text that holds values as a cell does, or a list of them.
 
-    Packed files, standard input, pipes and SourceError are as for `read_csv`.
+    What `file` may be, packed files, streams and SourceError are as for `read_csv`.
 
     Raises:
         ConfigError: at once, when the file cannot be opened or is no UTF-8 text file; when a field of the mapping is
@@ -264,7 +258,7 @@ def read_jsonl(
     """
     if mapping is not None and record is None:
         raise ConfigError("a mapping needs the record whose fields it names, as in record=Event")
-    return jsonl_file_of(origin_of(path_of(path)), record, mapping)
+    return jsonl_file_of(origin_of(opening_of(file)), record, mapping)
 
 
 def jsonl_file_of(origin: Origin, record: type[Record] | None, mapping: ColumnMapping | None) -> JsonlFile:

@@ -2,50 +2,130 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Protocol
 
-from attrs import define
+from attrs import define, frozen
 
 from asyncimport.errors import ConfigError
-from asyncimport.sources.input import Input, is_stream, name_of, opened
+from asyncimport.sources.handed import handed_of, is_handed, is_url, remote_of
+from asyncimport.sources.input import Input, is_stream, name_of, opened, path_of
 from asyncimport.sources.raw import Damaged
+
+#: What may be given as a file: a path, a URL, an open binary file object or what `fsspec.open` returns.
+File = str | os.PathLike[str] | Any
+
+
+class Opening(Protocol):
+    """What a user names as a file."""
+
+    @property
+    def path(self) -> str:
+        """By whose ending the format may be told; empty where there is none."""
+
+    @property
+    def name(self) -> str:
+        """As messages name it."""
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether an ending that is not known is an error; else the content tells."""
+
+    @property
+    def comes_once(self) -> bool:
+        """Whether it can be read once only."""
+
+    def opened(self) -> Input:
+        """Open it.
+
+        Raises:
+            ConfigError: it cannot be opened, or begins as no text does.
+        """
+
+    def content(self) -> dict[str, int | str]:
+        """What tells whether it is as it was: its size, and its time of change or its version; nothing where none tells.
+
+        Raises:
+            ConfigError: it is not there any more.
+        """
+
+
+@frozen(eq=False)
+class OnDisk:
+    """A path: of a file, a named pipe or standard input."""
+
+    path: str
+
+    @property
+    def name(self) -> str:
+        return name_of(self.path)
+
+    @property
+    def is_strict(self) -> bool:
+        return not self.comes_once
+
+    @property
+    def comes_once(self) -> bool:
+        return is_stream(self.path)
+
+    def opened(self) -> Input:
+        return opened(self.path)
+
+    def content(self) -> dict[str, int | str]:
+        try:
+            status = Path(self.path).stat()
+        except OSError as error:
+            raise ConfigError(f"{self.name} cannot be looked at ({error.strerror}): check the path") from None
+        return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def opening_of(file: File) -> Opening:
+    """What a user names as a file; not opened yet.
+
+    Raises:
+        ConfigError: it is none, was opened as text or for writing, or its URL cannot be opened here.
+    """
+    if is_handed(file):
+        return handed_of(file)
+    path = path_of(file)
+    return remote_of(path) if is_url(path) else OnDisk(path)
 
 
 @define(eq=False)
 class Origin:
     """A file, or a stream that is open until one iteration has taken it."""
 
-    path: str
+    _opening: Opening
     #: As it lies on the disk, packed or not; None of a pipe.
     size_bytes: int | None
     _stream: Input | None
     _is_taken: bool = False
 
     @property
+    def path(self) -> str:
+        """As it was given; empty of an object that has none."""
+        return self._opening.path
+
+    @property
     def name(self) -> str:
         """As messages name it."""
-        return name_of(self.path)
+        return self._opening.name
 
     @property
     def is_stream(self) -> bool:
         """Whether it can be read once only."""
         return self._stream is not None
 
-    def content(self) -> dict[str, int]:
-        """What tells whether a file is as it was: its size and its time of change; nothing of a stream.
+    def content(self) -> dict[str, int | str]:
+        """What tells whether a file is as it was: its size, and its time of change or its version; nothing of a stream.
 
         Raises:
             ConfigError: it is not there any more.
         """
-        if self.is_stream:
-            return {}
-        try:
-            status = Path(self.path).stat()
-        except OSError as error:
-            raise ConfigError(f"{self.name} cannot be looked at ({error.strerror}): check the path") from None
-        return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+        return {} if self.is_stream else self._opening.content()
 
     def opened(self) -> Input:
         """Open it for an iteration.
@@ -54,7 +134,7 @@ class Origin:
             ConfigError: it can no longer be opened, or is a stream that was read already.
         """
         if self._stream is None:
-            return opened(self.path)
+            return self._opening.opened()
         if self._is_taken:
             raise ConfigError(f"{self.name} was read already and comes only once: save it as a file to read it again")
         self._is_taken = True
@@ -67,7 +147,7 @@ class Origin:
         Raises:
             ConfigError: the file cannot be read that far.
         """
-        file = self._stream or opened(self.path)
+        file = self._stream or self._opening.opened()
         seen: list[bytes] = []
         fault = ""
         try:
@@ -85,17 +165,17 @@ class Origin:
             raise ConfigError(f"{self.name} cannot be read{fault}")
 
 
-def origin_of(path: str) -> Origin:
+def origin_of(opening: Opening) -> Origin:
     """Open a file or stream for the first time.
 
     Raises:
-        ConfigError: as `opened`.
+        ConfigError: as `Opening.opened`.
     """
-    file = opened(path)
-    if is_stream(path):
-        return Origin(path, file.size_bytes, file)
+    file = opening.opened()
+    if opening.comes_once:
+        return Origin(opening, file.size_bytes, file)
     file.close()
-    return Origin(path, file.size_bytes, None)
+    return Origin(opening, file.size_bytes, None)
 
 
 def _kept(lines: Iterable[bytes], seen: list[bytes]) -> Iterator[bytes]:

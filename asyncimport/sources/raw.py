@@ -14,7 +14,7 @@ START_BYTES: Final = 4
 
 
 class Damaged(Exception):
-    """The bytes do not go on as they must: `what` is wrong, and the advice. Never holds any of them."""
+    """The bytes do not go on as they must, or cannot be had: `what` is wrong, and the advice. Never holds any of them."""
 
     def __init__(self, what: str, advice: str) -> None:
         super().__init__(f"{what}: {advice}")

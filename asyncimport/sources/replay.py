@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final
 
@@ -10,8 +9,9 @@ from attrs import evolve, field, frozen
 
 from asyncimport.errors import ConfigError
 from asyncimport.rejects import STATES
-from asyncimport.sources.input import Input, path_of
+from asyncimport.sources.input import Input
 from asyncimport.sources.jsonl_file import JsonlFile, JsonLines, read_jsonl
+from asyncimport.sources.origin import File
 from asyncimport.unreadable import Unreadable
 
 #: Keys of a line that say which import it was of.
@@ -75,7 +75,7 @@ class ReplayLines(JsonLines):
         return record
 
 
-def replay(path: str | os.PathLike[str], *, states: Iterable[str] = STATES) -> ReplayFile:
+def replay(file: File, *, states: Iterable[str] = STATES) -> ReplayFile:
     """Read records from a file that `rejects=` wrote: those in `states` (rejected, unconfirmed, unsent; all by default).
 
     A record is taken as it stands in the file, so that it can be repaired there. An event that was never stamped gets
@@ -90,12 +90,12 @@ def replay(path: str | os.PathLike[str], *, states: Iterable[str] = STATES) -> R
     unknown = [state for state in chosen if state not in STATES]
     if unknown or not chosen:
         raise ConfigError(f"states takes some of {', '.join(STATES)}")
-    file = read_jsonl(path_of(path))
-    first = _first(file)
+    lines = read_jsonl(file)
+    first = _first(lines)
     return ReplayFile(
-        path=file.path,
-        origin=file.origin,
-        reading=file.reading,
+        path=lines.path,
+        origin=lines.origin,
+        reading=lines.reading,
         states=chosen,
         resource=first.get("resource", "") if isinstance(first.get("resource"), str) else "",
         params=first.get("params", {}) if isinstance(first.get("params"), dict) else {},

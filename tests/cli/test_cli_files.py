@@ -15,6 +15,7 @@ from typing import Any
 import canary
 import pytest
 from command import ended, ran, started
+from packers import zstd
 
 import asyncimport
 from asyncimport.cli import errors
@@ -45,12 +46,16 @@ def written(folder: Path, name: str, data: str | bytes) -> str:
         ("people.csv", ROWS.encode("utf-8-sig").replace(b"\n", b"\r\n"), []),
         ("people.csv", ROWS.encode("gb18030"), ["--encoding", "gb18030"]),
         ("people.csv", ROWS.replace(",", "#"), ["--delimiter", "#"]),
+        ("people.csv.zst", zstd.compress(ROWS.encode()), []),
+        ("people.csv", ROWS.replace("张伟", "'张,伟'").replace("张,伟", "张伟"), ["--quote", "'"]),
+        ("people.csv", '"thirdId","realName"\n"1","张\\伟"\n"2","李娜"\n', ["--escape", "\\"]),
+        ("people.csv", "1,张伟\n2,李娜\n", ["--header", "thirdId,realName", "--quote", ""]),
         ("people.txt", ROWS, ["--format", "csv"]),
         ("people.txt", JSONL, ["--format", "jsonl"]),
     ],
     ids=[
         "csv", "tsv", "jsonl", "ndjson", "csv.gz", "jsonl.gz", "gzip by its content", "BOM and CRLF", "gb18030",
-        "delimiter", "csv by format", "jsonl by format",
+        "delimiter", "zstd", "quote", "escape", "header", "csv by format", "jsonl by format",
     ],
 )  # fmt: skip
 async def test_a_file_of_any_form_arrives(tmp_path: Path, name: str, data: str | bytes, arguments: list[str]) -> None:
@@ -58,6 +63,18 @@ async def test_a_file_of_any_form_arrives(tmp_path: Path, name: str, data: str |
         result = await ran("users", written(tmp_path, name, data), "--mode", "full", *arguments, url=platform.url)
         assert (result.code, platform.ledger.users.records()) == (0, USERS)
         assert platform.ledger.violations == []
+
+
+async def test_a_url_is_opened_by_fsspec_and_gone_on_with_by_its_journal(tmp_path: Path) -> None:
+    url = f"file://{written(tmp_path, 'people.csv', ROWS)}"
+    journal = str(tmp_path / "journal")
+    async with Emulator(token=canary.TOKEN) as platform:
+        first = await ran("users", url, "--mode", "full", "--journal", journal, url=platform.url)
+        again = await ran("users", url, "--mode", "full", "--journal", journal, url=platform.url)
+        assert (first.code, again.code, platform.ledger.users.records()) == (0, 0, USERS)
+        signed = f"file://{written(tmp_path, f'people.csv?sign={canary.TOKEN}', ROWS)}"
+        secret = await ran("users", signed, "--mode", "full", "--journal", f"{journal}2", url=platform.url)
+    assert (secret.code, "keeps no URL that may hold a password" in secret.err) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,8 @@ START = Standing(
     retries=0,
     elapsed_s=0.0,
 )
-HALF = evolve(START, read=1000, accepted=800, bytes_read=60_000, size_bytes=100_000, elapsed_s=4.0)
-CHECK = evolve(HALF, label="checking users", accepted=0, rejected=1000, in_flight=0, bytes_read=50_000, is_check=True)
+HALF = evolve(START, read=1000, accepted=800, bytes_passed=60_000, size_bytes=100_000, elapsed_s=4.0)
+CHECK = evolve(HALF, label="checking users", accepted=0, rejected=1000, in_flight=0, bytes_passed=50_000, is_check=True)
 REFUSED = AttemptFailed(batch=1, attempt=1, reason="auth", detail="HTTP 401", message="", retry_in_s=0.0)
 LOST = AttemptFailed(
     batch=1, attempt=1, reason="connection_lost", detail="the connection was lost", message="", retry_in_s=3.0
@@ -90,13 +90,13 @@ class Glass:
     [
         (START, None),
         (evolve(HALF, size_bytes=None), None),
-        (evolve(HALF, bytes_read=None), None),
+        (evolve(HALF, bytes_passed=None), None),
         (evolve(HALF, size_bytes=0), None),
         (evolve(HALF, read=0, accepted=0), 0.0),
         (HALF, 0.6 * 0.8),
         (evolve(HALF, rejected=100, skipped=50, unconfirmed=50), 0.6),
         (evolve(HALF, accepted=0, rejected=100, unsent=900), 0.06),
-        (evolve(HALF, accepted=1000, bytes_read=100_001), 1.0),
+        (evolve(HALF, accepted=1000, bytes_passed=100_001), 1.0),
     ],
     ids=["nothing", "a pipe", "no count", "empty", "unread", "in progress", "all done", "unsent", "it grew"],
 )
@@ -185,7 +185,7 @@ def test_a_pace_begins_anew_with_another_import() -> None:
 
 
 def test_a_first_look_already_has_a_pace() -> None:
-    first = Pace().at(evolve(HALF, elapsed_s=8.0, accepted=500, bytes_read=100_000))
+    first = Pace().at(evolve(HALF, elapsed_s=8.0, accepted=500, bytes_passed=100_000))
     assert first == Course(records_per_s=62.5, left_s=8.0)
 
 
@@ -199,7 +199,7 @@ def test_the_rate_counts_what_is_refused_and_never_what_is_unsent() -> None:
 def shown_left(screen: LiveScreen, glass: Glass, second: int, share: float) -> str:
     """The time left that a screen shows at a second of the import with so much of it done."""
     glass.time.s = 100.0 + second
-    screen.show(evolve(HALF, read=1000, accepted=round(1000 * share), bytes_read=100_000, elapsed_s=float(second)))
+    screen.show(evolve(HALF, read=1000, accepted=round(1000 * share), bytes_passed=100_000, elapsed_s=float(second)))
     return glass.read()[0].rpartition("%")[2].strip()
 
 
@@ -247,7 +247,7 @@ def test_an_import_that_ends_early_has_no_time_left_and_says_so(ending: Standing
     glass, out = Glass(), io.StringIO()
     plain = PlainScreen(Pen(out))
     for screen in (glass.live, plain):
-        screen.show(evolve(HALF, read=0, accepted=0, bytes_read=0, elapsed_s=0.0))
+        screen.show(evolve(HALF, read=0, accepted=0, bytes_passed=0, elapsed_s=0.0))
         screen.show(ending)
     assert glass.read()[0].endswith("  48 %  stopping")
     assert out.getvalue().endswith("records/s, 48 %, stopping\n")
@@ -259,7 +259,7 @@ def test_a_check_shows_what_it_reads_and_nothing_of_a_platform() -> None:
     glass, out = Glass(), io.StringIO()
     plain = PlainScreen(Pen(out))
     for screen in (glass.live, plain):
-        screen.show(evolve(CHECK, read=0, rejected=0, bytes_read=0, elapsed_s=0.0))
+        screen.show(evolve(CHECK, read=0, rejected=0, bytes_passed=0, elapsed_s=0.0))
         screen.show(CHECK)
     assert glass.read()[1:] == ["  1,000 read  1,000 with errors", "  250 records/s  0:04"]
     assert glass.read()[0].endswith("  50 %  4 s left")
@@ -398,7 +398,7 @@ def test_a_quiet_screen_shows_notes_alone() -> None:
 
 def test_the_live_lines_say_how_far_how_fast_and_how_long() -> None:
     glass = Glass()
-    glass.live.show(evolve(HALF, read=0, accepted=0, bytes_read=0, elapsed_s=0.0))
+    glass.live.show(evolve(HALF, read=0, accepted=0, bytes_passed=0, elapsed_s=0.0))
     glass.live.show(evolve(HALF, rejected=10, retries=2))
     assert glass.read() == [
         f"⠙ users  {'━' * 19}{'─' * 21}  48 %  5 s left",
@@ -561,7 +561,7 @@ from asyncimport.cli.screen import Standing, open_screen
 from asyncimport.observer import Paused
 screen = open_screen(quiet="quiet" in sys.argv, color=False if "bare" in sys.argv else None)
 standing = Standing(label="users", read=1000, accepted=800, rejected=12, unconfirmed=0, unsent=0, skipped=0,
-    in_flight=8, retries=2, elapsed_s=4.0, bytes_read=60_000, size_bytes=100_000)
+    in_flight=8, retries=2, elapsed_s=4.0, bytes_passed=60_000, size_bytes=100_000)
 print(type(screen).__name__)
 screen.note("a note")
 screen.notice(Paused(pause_s=60.0, reason="429 Too Many Requests"))

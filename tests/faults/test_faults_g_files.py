@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import canary
+import fsspec
 import orjson
 import psutil
 import pytest
+from packers import zstd
 from sourced import Ended, counts, sourced
 
-from asyncimport import USERS, UserProfile
+from asyncimport import USERS, SourceError, UserProfile
 from asyncimport.sources import read_csv, read_jsonl
 
 MIB = 2**20
@@ -35,7 +38,33 @@ FORMATS: dict[str, Format] = {
     "jsonl": (read_jsonl, b"", line),
 }
 formats = pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
-PACKED = {"plain": lambda data: data, "gzip": gzip.compress}
+PACKED = {"plain": lambda data: data, "gzip": gzip.compress, "zstd": zstd.compress}
+
+
+def on_disk(content: bytes, folder: Path) -> Any:
+    return written(folder / "file", content)
+
+
+def in_memory(content: bytes, folder: Path) -> Any:
+    fsspec.filesystem("memory").pipe(f"{folder}/file", content)
+    return fsspec.open(f"memory://{folder}/file")
+
+
+#: Where a file lies: on the disk, in a file system of fsspec, in an object that is open, in one that cannot be sought in.
+PLACES: dict[str, Callable[[bytes, Path], Any]] = {
+    "disk": on_disk,
+    "fsspec": in_memory,
+    "object": lambda content, _: BytesIO(content),
+    "stream": lambda content, _: Once(content),
+}
+places = pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+
+
+class Once(BytesIO):
+    """Comes once, as a socket."""
+
+    def seekable(self) -> bool:
+        return False
 
 
 def rejected_lines(ended: Ended) -> dict[int, str]:
@@ -87,7 +116,36 @@ async def test_g18_a_bad_line_is_rejected_by_its_number_and_the_rest_is_delivere
     assert list(rejected_lines(ended)) == [7 + bool(top)]
 
 
-@pytest.mark.breakage("jsonl file: look for no byte order mark")
+@pytest.mark.breakage("csv rows, jsonl file: end at the first line that cannot be read")
+@places
+@formats
+async def test_g18_a_bad_line_costs_itself_alone_wherever_the_file_lies(
+    tmp_path: Path, form: Format, place: Callable[[bytes, Path], Any]
+) -> None:
+    content = form[1] + b"".join(map(form[2], range(6))) + b'"\xff\r\n' + b"".join(map(form[2], range(6, 40)))
+    ended = await sourced(form[0](place(content, tmp_path)), resource=USERS)
+    assert (ended.failure, counts(ended.report), ended.ledger.distinct) == (None, (40, 1, 0, 0), 40)
+    assert list(rejected_lines(ended)) == [7 + bool(form[1])]
+
+
+@pytest.mark.breakage("unpacked: take a stream that is cut off for its end")
+@places
+@pytest.mark.parametrize("kind", ["gzip", "zstd"])
+@formats
+async def test_g18_what_is_whole_of_a_packed_file_that_was_cut_off_is_sent_before_it_is_told(
+    tmp_path: Path, form: Format, kind: str, place: Callable[[bytes, Path], Any]
+) -> None:
+    content = form[1] + b"".join(map(form[2], range(40)))
+    packed = PACKED[kind](content) + PACKED[kind](form[2](40) * 100)[:-3]
+    ended = await sourced(form[0](place(packed, tmp_path)), resource=USERS, copies_are_meant=True)
+    assert isinstance(ended.failure, SourceError)
+    assert f"its {kind} stream ends too early after line" in str(ended.failure)
+    assert ended.report.accepted >= 40
+    assert counts(ended.report) == (ended.report.read, 0, 0, 0)
+    assert ended.ledger.distinct == min(41, ended.report.read)
+
+
+@pytest.mark.breakage("input: pass over no byte order mark")
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CR LF"])
 @pytest.mark.parametrize("last", [True, False], ids=["ended", "open"])
 @formats

@@ -20,6 +20,7 @@ import journals
 import pytest
 from attrs import evolve
 from journals import Job, adds_up, needs_strace, people, refused
+from packers import zstd
 from scripted import OK, ScriptedTransport, Sent
 
 from asyncimport import DispatchPolicy, ImportReport, JournalError, UserProfile
@@ -193,7 +194,13 @@ def write_gzip(path: Path, body: str) -> Any:
     return read_csv(str(packed), UserProfile)
 
 
-FILES = [write_csv, write_jsonl, write_gzip]
+def write_zstd(path: Path, body: str) -> Any:
+    packed = path.with_suffix(".csv.zst")
+    packed.write_bytes(zstd.compress(f"thirdId\n{body}".encode()))
+    return read_csv(str(packed), UserProfile)
+
+
+FILES = [write_csv, write_jsonl, write_gzip, write_zstd]
 FILE_CHANGES = {
     "inserted": (f"new\n{lines_of(0, 200)}", "positions 0 to 9 differ"),
     "changed in the middle": (f"{lines_of(0, 15)}xx\n{lines_of(16, 200)}", "positions 10 to 19 differ"),

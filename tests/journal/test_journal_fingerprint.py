@@ -46,7 +46,11 @@ def test_a_finished_import_of_a_file_is_of_that_file() -> None:
         (FILE, FILE | {"mtime_ns": 6}, False),
         (FILE, {}, False),
         ({}, {}, False),
+        ({"size": 1, "version": "a"}, {"size": 1, "version": "a"}, True),
+        ({"size": 1, "version": "a"}, {"size": 1, "version": "b"}, False),
+        ({"size": 1}, {"size": 1}, False),
+        (FILE, FILE | {"version": "a"}, False),
     ],
 )
-def test_a_file_is_unchanged_when_size_and_time_are(before: Any, now: Any, *, same: bool) -> None:
+def test_a_file_is_unchanged_when_size_and_time_or_version_are(before: Any, now: Any, *, same: bool) -> None:
     assert is_unchanged(before, now) == same

@@ -1,5 +1,6 @@
 import csv
 import gc
+import gzip
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncimport.mark import Mark
+from asyncimport.place import Place
 from asyncimport.sources import read_csv
 from asyncimport.sources.csv_rows import CsvRows
 from asyncimport.sources.lines import LINE_CAP, LONG_LINE
@@ -101,6 +104,45 @@ def test_the_rule_tells_the_numbers_and_nothing_of_the_content(tmp_path: Path) -
         "does not fit the header: 3 cells for 2 columns, look for a broken quote or a bare delimiter",
         "is no CSV record: ',' expected after '\"', look for a broken quote",
         "is no utf-8 text: byte 8 of the line cannot be decoded",
+    ]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CR LF"])
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"], ids=["plain", "bom"])
+def test_where_a_record_stands_is_its_line_and_its_first_byte_in_the_file(
+    tmp_path: Path, end: bytes, bom: bytes
+) -> None:
+    long = b"3," + b"x" * (LINE_CAP + 1)
+    lines = [b"1,a", "2,张".encode(), long, b'4,"b', b'c"', b"", b'5,"d', b"6,e", b"7,\xff", b"8,f,g", b'9,"h', b'i"']
+    path = tmp_path / "users.csv"
+    path.write_bytes(bom + HEADER.replace(b"\n", end) + end.join(lines))
+    content = path.read_bytes()
+    rows = iter(read_csv(path))
+    begun = []
+    for row in rows:
+        place = rows.where()
+        assert place.line == rows.line_num
+        assert place.offset is not None
+        begun.append(content[place.offset : place.offset + 2])
+        assert content[: place.offset].count(b"\n") == rows.line_num - 1
+        assert not isinstance(row, dict) or begun[-1][:1] == row["phone"].encode()
+    # The quote that 5 left open is closed by that of 9, so that each line of them stands for itself.
+    assert begun == [b"1,", b"2,", b"3,", b"4,", b"5,", b"6,", b"7,", b"8,", b"9,", b'i"']
+
+
+def test_where_a_record_stands_is_its_line_alone_in_what_cannot_be_sought_in(tmp_path: Path) -> None:
+    path = tmp_path / "users.csv.gz"
+    path.write_bytes(gzip.compress(HEADER + b"1,a\n2,b\n"))
+    rows = iter(read_csv(path))
+    assert [rows.where() for _ in rows] == [Place(line=2), Place(line=3)]
+
+
+def test_where_is_known_after_a_seek_too(tmp_path: Path) -> None:
+    source = read_csv(written(tmp_path, b"1,a\n2,b\n3,c\n"))
+    rows = iter(source.starting_at(Mark(position=1, offset=len(HEADER) + 4, line=3)))
+    assert [(rows.where(), row["phone"]) for row in rows if isinstance(row, dict)] == [
+        (Place(line=3, offset=len(HEADER) + 4), "2"),
+        (Place(line=4, offset=len(HEADER) + 8), "3"),
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import canary
 import pytest
+from packers import zstd
 
 from asyncimport.errors import ConfigError
 from asyncimport.sources import read_csv, read_jsonl
@@ -15,6 +16,7 @@ from asyncimport.sources.input import opened
 
 READERS: list[Callable[[Any], Any]] = [read_csv, read_jsonl]
 GZIP_CUT = "cannot be read, its gzip stream ends too early: it was cut off, copy it or pack it again"
+ZSTD_CUT = GZIP_CUT.replace("gzip", "zstd")
 
 
 @pytest.fixture(params=READERS, ids=["csv", "jsonl"])
@@ -26,27 +28,33 @@ def read(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
 @pytest.mark.parametrize(
     ("content", "advice"),
     [
-        (gzip.compress(gzip.compress(b"phone\n1\n")), "is compressed by gzip twice: unpack it once"),
+        (gzip.compress(gzip.compress(b"phone\n1\n")), "is compressed once more, by gzip: unpack it once"),
+        (zstd.compress(gzip.compress(b"phone\n1\n")), "is compressed once more, by gzip: unpack it once"),
+        (gzip.compress(zstd.compress(b"phone\n1\n")), "is compressed once more, by zstd: unpack it once"),
         (gzip.compress("phone\n1\n".encode("utf-16")), "is UTF-16 text: save it as UTF-8"),
         (gzip.compress(b"phone\n1\n")[:12], GZIP_CUT),
         (b"\x1f\x8b", GZIP_CUT),
         (b"\x1f\x8bphone\n", "cannot be read, its gzip stream is damaged: copy it or pack it again"),
         (b"BZh91AY", "is compressed by bzip2: unpack it first"),
         (b"\xfd7zXZ\x00", "is compressed by xz: unpack it first"),
-        (b"\x28\xb5\x2f\xfd\x00", "is compressed by zstd: unpack it first"),
+        (b"\x28\xb5\x2f\xfd\x00", ZSTD_CUT),
+        (b"\x28\xb5\x2f\xfd" + b"\xff" * 20, "cannot be read, its zstd stream is damaged: copy it or pack it again"),
         (b"PK\x03\x04\x14\x00", "is a zip archive or an Excel workbook: unpack it, or save it as CSV UTF-8"),
         (b"PAR1\x15\x04", "is a Parquet file: read it as such, or save it as CSV UTF-8"),
         ("phone\n1\n".encode("utf-16"), "is UTF-16 text: save it as UTF-8"),
     ],
     ids=[
         "twice",
+        "gzip-in-zstd",
+        "zstd-in-gzip",
         "packed-utf-16",
         "cut",
         "cut-at-once",
         "no-gzip",
         "bzip2",
         "xz",
-        "zstd",
+        "zstd-cut",
+        "no-zstd",
         "workbook",
         "parquet",
         "utf-16",

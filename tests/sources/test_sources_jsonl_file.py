@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncimport.errors import ConfigError
-from asyncimport.records import TagAssignment
+from asyncimport.records import TagAssignment, UserProfile
 from asyncimport.sources import ColumnMapping, read_jsonl
 from asyncimport.sources.jsonl_file import LONG_INTEGER
 from asyncimport.sources.lines import LINE_CAP, LONG_LINE
@@ -127,6 +127,28 @@ def test_what_json_writes_is_read_back(
     path = tmp_path_factory.mktemp("jsonl") / "records.jsonl"
     path.write_bytes("".join(json.dumps(record, ensure_ascii=ascii_only) + end for record in records).encode())
     assert list(read_jsonl(path)) == records
+
+
+@pytest.mark.parametrize("mapping", [None, ColumnMapping(columns={"tel": "phone"})], ids=["plain", "mapped"])
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"], ids=["plain", "bom"])
+def test_where_a_record_stands_is_its_line_and_its_first_byte_in_the_file(
+    tmp_path: Path, bom: bytes, mapping: ColumnMapping | None
+) -> None:
+    lines = [
+        b'{"phone": "1"}\n',
+        b"\n",
+        '{"remark": "张"}\r\n'.encode(),
+        b"x" * (LINE_CAP + 1) + b"\n",
+        b"oops\n",
+        b"{}",
+    ]
+    path = written(tmp_path, bom + b"".join(lines))
+    content = path.read_bytes()
+    rows = iter(read_jsonl(path, record=UserProfile, mapping=mapping))
+    places = [rows.where() for _ in rows]
+    assert [place.line for place in places] == [1, 3, 4, 5, 6]
+    begun = [content[place.offset or 0 :].split(b"\n")[0][:7] for place in places]
+    assert begun == [b'{"phone', b'{"remar', b"xxxxxxx", b"oops", b"{}"]
 
 
 def test_records_are_streamed_not_gathered(tmp_path: Path) -> None:
