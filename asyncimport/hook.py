@@ -6,6 +6,7 @@ What is no `Exception`, such as `SystemExit`, ends the run as the same from the 
 
 A plain function is called where records are pulled: in the source's own thread (lists too then have one), so that one which
 takes its time holds back nobody else; of an async iterable, and of `inline`, on the event loop. An async function runs on the loop.
+A sink calls either in `put`, an async one for as many records at the same time as there are puts.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from attrs import define, evolve, field, frozen
 from asyncimport.admission import Admits, Item, place_of, rejection
 from asyncimport.batch import Positions
 from asyncimport.clock import Clock
-from asyncimport.errors import ConfigError
 from asyncimport.fields import At
 from asyncimport.intake import Intake
 from asyncimport.loop_reader import TaskReader
@@ -125,13 +125,14 @@ def hooked_reader(
     """The reader of a source whose records go through a hook; `reader_for` has that of any source.
 
     Raises:
-        ConfigError: the source is no iterable of records, or a sink's, which waits for nobody.
+        ConfigError: the source is no iterable of records.
     """
     hooked = partial(Hooked, admission=admission, content_of=content_of)
+    if is_async(hook) and isinstance(source, Intake):
+        source.asks = partial(answered, hook)
+        return reader_for(source, hooked(ask=_as_it_is), clock, first)
     called = hooked(ask=partial(asked, hook))
     plain = reader_for(source, called, clock, first)
-    if is_async(hook) and isinstance(source, Intake):
-        raise ConfigError("a sink takes a plain before_send: await an async function before you put the record")
     if not is_async(hook):
         return ThreadReader(source, called, clock, first) if isinstance(source, list | tuple) else plain
     if isinstance(plain, ThreadReader):

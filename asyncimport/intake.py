@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asyncimport.admission import Admits, Item
@@ -140,6 +141,8 @@ class Intake:
     """The source of a run whose records are put; its reader is there once the run has begun."""
 
     reader: IntakeReader
+    #: What is awaited with each record before it is admitted, where the run has an async hook.
+    asks: Callable[[Any], Awaitable[Any]] | None = None
 
     def opened(self, admission: Admits, clock: Clock, first: int) -> IntakeReader:
         """The reader, made with the stages of the run."""

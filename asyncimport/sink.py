@@ -142,10 +142,11 @@ class Sink:
             AsyncImportError: the one error that ended the run; this record was not taken, but for a JournalError, after
                 which nobody knows whether it is on disk.
 
-        Cancellation: while it waits for room the record is not taken, while it waits for the disk it is.
+        Cancellation: while it waits for room or an async `before_send` the record is not taken, while it waits for the disk
+        it is.
         """
-        if self._open_reader().is_crowded:
-            await self._turn()
+        if self._open_reader().is_crowded or self._intake.asks is not None:
+            record = await self._ready(record)
         position = self._reader.next
         item = self._take(record, position)
         if isinstance(item, Rejected):
@@ -168,8 +169,8 @@ class Sink:
         runs: list[range] = []
         pages: dict[int, Page] = {}
         async for record in records if isinstance(records, AsyncIterable) else _each(records):
-            if self._open_reader().is_crowded:
-                await self._turn()
+            if self._open_reader().is_crowded or self._intake.asks is not None:
+                record = await self._ready(record)  # noqa: PLW2901 -- the same record, as the hook gives it
             position = self._reader.next
             self._take(record, position)
             pages[position // PAGE] = self._pages[position // PAGE]
@@ -232,10 +233,14 @@ class Sink:
         self._open_reader()
         return ThreadSink(asyncio.get_running_loop(), put=self.put, put_many=self.put_many, flush=self.flush)
 
-    async def _turn(self) -> None:
-        """Wait for one's turn to put."""
-        await self._reader.room()
-        self._open_reader()
+    async def _ready(self, record: Any) -> Any:
+        """Wait for an async hook, and then for one's turn to put; the record, or the hook's reply."""
+        if self._intake.asks is not None:
+            record = await self._intake.asks(record)
+        if self._open_reader().is_crowded:
+            await self._reader.room()
+            self._open_reader()
+        return record
 
     def _take(self, record: Any, position: int) -> Item:
         """Take in what comes of the next record."""

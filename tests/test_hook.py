@@ -14,7 +14,7 @@ import pytest
 from journals import CONFIG, adds_up, client_of, counts, imported, stopped, third_ids
 from scripted import ScriptedTransport
 
-from asyncimport import USERS, ConfigError, ImportReport, JournalError, SourceError, UserProfile
+from asyncimport import USERS, ImportReport, JournalError, SourceError, UserProfile
 from asyncimport.outcome import Rejected
 from asyncimport.sources import inline, read_csv, read_jsonl
 
@@ -241,8 +241,25 @@ async def test_a_sink_takes_a_plain_one_and_what_was_put_before_is_skipped_there
     assert len(outcomes) == 8
 
 
-async def test_a_sink_takes_no_async_one() -> None:
-    async with client_of(ScriptedTransport()) as client:
-        with canary.raises(ConfigError, match="await an async function before you put"):
-            async with client.open_sink(USERS, CONFIG, before_send=odd_only_async):
-                pass
+async def test_a_sink_awaits_an_async_one_for_as_many_puts_as_there_are() -> None:
+    asked, most = 0, 0
+
+    async def slow(person: Any) -> Any:
+        nonlocal asked, most
+        asked += 1
+        most = max(most, asked)
+        await asyncio.sleep(0.05)
+        asked -= 1
+        if person["thirdId"] == "3":
+            raise LookupError(canary.PERSON)
+        return await odd_only_async(person)
+
+    async with client_of(ScriptedTransport(delay_s=0)) as client:
+        async with client.open_sink(USERS, CONFIG, before_send=slow) as sink:
+            puts = await asyncio.gather(*map(sink.put, people(8)), return_exceptions=True)
+            receipts = await sink.put_many(people(4))
+        report = sink.report
+    assert most == 8
+    assert [type(put).__name__ for put in puts] == [*["Receipt"] * 3, "ValidationError", *["Receipt"] * 4]
+    assert len(await receipts) == len(receipts) == 4
+    assert (adds_up(report).read, report.accepted, report.rejected, report.skipped) == (12, 4, 2, 6)
