@@ -166,8 +166,8 @@ class ImportClient:
     async def run(self, resource: Resource, source: Source, config: Config, **run: Unpack[RunOptions]) -> ImportReport:
         """Import a source to its end and report what became of every record.
 
-        `source` is any iterable or async iterable of records or of mappings, or a file: its path or URL, or an open binary
-        file object, as `sources.open_source` takes it. Memory is bounded whatever its length. A record that is refused, or a
+        `source` is any iterable or async iterable of records or of mappings; a file by its path or URL, or an open binary file
+        object, as `sources.open_source` takes it; or a table with `__arrow_c_stream__`, as `sources.from_arrow` does. Memory is bounded whatever its length. A record that is refused, or a
         batch that stays unanswered, is in the report and raises nothing.
 
         Raises:

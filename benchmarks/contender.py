@@ -23,7 +23,7 @@ from attrs import asdict, define, field, frozen
 
 from asyncimport import EVENTS, USERS, DispatchPolicy, ImportClient, JournalError, Resource, RunOptions
 from asyncimport.configs import Config
-from asyncimport.sources import read_csv, read_jsonl
+from asyncimport.sources import open_source
 from benchmarks import records
 from benchmarks.meter import Heart, Measurement, heartbeat, peak_rss_mib
 from benchmarks.raw import post_all, post_all_at_once
@@ -104,6 +104,13 @@ class Looks:
         return max(self.rss_mib) - self.rss_mib[0] if self.rss_mib else None
 
 
+def _frame(file: Path) -> Iterable[Any]:
+    import pandas as pd  # noqa: PLC0415 -- of one contender alone
+
+    frame: Iterable[Any] = pd.read_parquet(file)
+    return frame
+
+
 @frozen(kw_only=True)
 class Contender:
     """How record number n is made, or which file holds them, and how they are sent."""
@@ -111,6 +118,8 @@ class Contender:
     make: Callable[[int], Any] | None = None
     file: str | None = None
     send: Send
+    #: Whether the file is a frame of pandas before the clock starts.
+    is_frame: bool = False
     is_lazy: bool = False
     #: Whether few records come again and again, and memory is looked at meanwhile.
     is_watched: bool = False
@@ -119,8 +128,11 @@ class Contender:
 
     def source(self, count: int, folder: Path, looks: Looks) -> Iterable[Any]:
         """So many records, as they are before the clock starts."""
+        if self.file is not None and self.is_frame:
+            return _frame(folder / self.file)
         if self.file is not None:
-            return read_csv(folder / self.file) if self.file.endswith(".csv") else read_jsonl(folder / self.file)
+            opened: Iterable[Any] = open_source(folder / self.file, USERS.record)
+            return opened
         if self.make is None:
             raise ValueError("neither a file nor a way to make records")
         if self.is_lazy:
@@ -144,6 +156,8 @@ CONTENDERS: Final[dict[str, Contender]] = {
     "mapping_python": Contender(make=records.user_python, send=_OUR_USERS),
     "csv": Contender(file="users.csv", send=_OUR_USERS),
     "jsonl": Contender(file="users.jsonl", send=_OUR_USERS),
+    "parquet": Contender(file="users.parquet", send=_OUR_USERS),
+    "pandas": Contender(file="users.parquet", send=_OUR_USERS, is_frame=True),
     "raw_generator": Contender(make=records.user_wire, send=_RAW_USERS, is_lazy=True),
     "mapping_generator": Contender(make=records.user_wire, send=_OUR_USERS, is_lazy=True),
     "typed_generator": Contender(make=records.user, send=_OUR_USERS, is_lazy=True),

@@ -19,6 +19,8 @@ NAMES: Final = {
     "mapping_python": "users, dicts with Python's names",
     "csv": "users from a CSV file",
     "jsonl": "users from a JSON Lines file",
+    "parquet": "users from a Parquet file",
+    "pandas": "users from a pandas frame",
     "events_typed": "`Event`",
     "events_wire": "events, dicts with the platform's names",
 }

@@ -13,6 +13,7 @@ from benchmarks import records
 
 #: As `--custom "COLUMN=ID:NAME"` does without a mapping: the header itself names the custom field.
 _CUSTOM_COLUMN = "customFields.{}."
+_ROW_GROUP = 100_000
 
 
 def row(n: int) -> dict[str, str]:
@@ -23,7 +24,10 @@ def row(n: int) -> dict[str, str]:
 
 
 def write(file: Path, count: int) -> None:
-    """Write a file of so many users, CSV or JSON Lines by its name; always the same."""
+    """Write a file of so many users, CSV, JSON Lines or Parquet by its name; always the same."""
+    if file.suffix == ".parquet":
+        _write_parquet(file, count)
+        return
     if file.suffix == ".jsonl":
         with file.open("wb") as lines:
             lines.writelines(orjson.dumps(records.user_wire(n), option=orjson.OPT_APPEND_NEWLINE) for n in range(count))
@@ -32,6 +36,18 @@ def write(file: Path, count: int) -> None:
         rows = csv.DictWriter(opened, row(0))
         rows.writeheader()
         rows.writerows(map(row, range(count)))
+
+
+def _write_parquet(file: Path, count: int) -> None:
+    """Texts as in CSV, in row groups of one size, as large files have them."""
+    import pyarrow as pa  # noqa: PLC0415 -- of this format alone
+    from pyarrow.parquet import ParquetWriter  # noqa: PLC0415
+
+    schema = pa.schema([(column, pa.string()) for column in row(0)])
+    with ParquetWriter(file, schema) as writer:
+        for first in range(0, count, _ROW_GROUP):
+            users = map(row, range(first, min(first + _ROW_GROUP, count)))
+            writer.write_table(pa.Table.from_pylist([*users], schema))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import canary
 import pytest
 from attrs import evolve
 
-from asyncimport.sources import read_csv, read_jsonl
+from asyncimport.sources import read_csv, read_jsonl, read_parquet
 from benchmarks import costs, questions, readme, records, table
 from benchmarks.__main__ import is_asked
 from benchmarks.meter import Measurement
@@ -45,8 +45,10 @@ def answered(*, ratio: float, peak_rss_mib: float) -> Answer:
 def test_rows_of_the_file_are_the_records_of_the_other_contenders(tmp_path: Path) -> None:
     table.write(tmp_path / "users.csv", 25)
     table.write(tmp_path / "users.jsonl", 25)
+    table.write(tmp_path / "users.parquet", 25)
     expected = [records.user_wire(n) for n in range(25)]
     assert list(read_csv(tmp_path / "users.csv")) == list(read_jsonl(tmp_path / "users.jsonl")) == expected
+    assert list(read_parquet(tmp_path / "users.parquet")) == expected
 
 
 @needs_server

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from asyncimport.cli.output import tell
 from asyncimport.mark import Mark
 from asyncimport.sources import CsvFile, JsonlFile
+
+if TYPE_CHECKING:
+    from asyncimport.sources.arrow_file import ArrowFile
+    from asyncimport.sources.parquet_file import ParquetFile
 
 
 class Reading(Iterator[Any], Protocol):
@@ -25,7 +29,7 @@ class Reading(Iterator[Any], Protocol):
 class Metered:
     """Iterates a file source and remembers the iterator, which counts the bytes that lie behind."""
 
-    def __init__(self, source: CsvFile | JsonlFile) -> None:
+    def __init__(self, source: CsvFile | JsonlFile | ParquetFile | ArrowFile) -> None:
         #: None where the input is a pipe.
         self.size_bytes = source.size_bytes
         self._source = source

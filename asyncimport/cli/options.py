@@ -33,6 +33,8 @@ class Format(StrEnum):
     CSV = "csv"
     TSV = "tsv"
     JSONL = "jsonl"
+    PARQUET = "parquet"
+    ARROW = "arrow"
 
 
 class Empty(StrEnum):
@@ -77,7 +79,8 @@ class InputOptions:
         str,
         typer.Argument(
             metavar="FILE",
-            help="CSV, TSV or JSON Lines, also packed by gzip or zstd; [bold]-[/bold] is standard input, a URL is opened by fsspec.",
+            help="CSV, TSV or JSON Lines, also packed by gzip or zstd, Parquet or Arrow; [bold]-[/bold] is standard input, a URL is "
+            "opened by fsspec.",
         ),
     ]
     format: Annotated[

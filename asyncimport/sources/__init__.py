@@ -18,6 +18,7 @@ bytes of memory whatever its length, a record of several lines as much again whi
 gzip or zstd is unpacked on the way.
 """
 
+from asyncimport.sources.columnar import from_arrow, read_arrow, read_parquet
 from asyncimport.sources.csv_file import CsvFile, read_csv
 from asyncimport.sources.dialect import CsvOptions
 from asyncimport.sources.file import open_source
@@ -36,10 +37,13 @@ __all__ = [
     "Inline",
     "JsonlFile",
     "ReplayFile",
+    "from_arrow",
     "inline",
     "open_source",
+    "read_arrow",
     "read_csv",
     "read_jsonl",
     "read_mapping",
+    "read_parquet",
     "replay",
 ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Unpack
+from typing import TYPE_CHECKING, Final, Unpack
 
 import orjson
 from attrs import evolve
 
 from asyncimport.errors import ConfigError
 from asyncimport.records import Record
+from asyncimport.sources.columnar import read_arrow, read_parquet
 from asyncimport.sources.csv_file import CsvFile, csv_file_of
 from asyncimport.sources.dialect import CsvOptions, Dialect
 from asyncimport.sources.input import STDIN, is_there
@@ -17,8 +18,15 @@ from asyncimport.sources.jsonl_file import JsonlFile, jsonl_file_of
 from asyncimport.sources.mapping import ColumnMapping
 from asyncimport.sources.origin import File, Opening, Origin, opening_of, origin_of
 
-_FORMATS: Final = ("csv", "tsv", "jsonl")
-_ENDINGS: Final = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
+if TYPE_CHECKING:
+    from asyncimport.sources.arrow_file import ArrowFile
+    from asyncimport.sources.parquet_file import ParquetFile
+
+_FORMATS: Final = ("csv", "tsv", "jsonl", "parquet", "arrow")
+_ENDINGS: Final = {
+    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json",
+    ".parquet": "parquet", ".pq": "parquet", ".arrow": "arrow", ".feather": "arrow", ".arrows": "arrow", ".ipc": "arrow",
+}  # fmt: skip
 _PACKED: Final = (".gz", ".gzip", ".zst", ".zstd")
 _UTF_8: Final = ("utf-8", "ascii")
 
@@ -30,20 +38,26 @@ def open_source(
     format: str | None = None,  # noqa: A002 -- what users call it
     mapping: ColumnMapping | None = None,
     **dialect: Unpack[CsvOptions],
-) -> CsvFile | JsonlFile:
-    """Read records from a file of any format: `read_csv` or `read_jsonl`, which tell what `file` may be.
+) -> CsvFile | JsonlFile | ParquetFile | ArrowFile:
+    """Read records from a file of any format: `read_csv`, `read_jsonl`, `read_parquet` or `read_arrow`, which tell what `file` may be.
 
-    `format` is csv, tsv or jsonl. None tells it by the ending (.csv .tsv .tab .jsonl .ndjson, also before .gz and .zst),
-    of standard input (`-`), pipes, file objects and URLs without such an ending by what comes first: a brace means JSON
+    `format` is csv, tsv, jsonl, parquet or arrow. None tells it by the ending (.csv .tsv .tab .jsonl .ndjson, also before
+    .gz and .zst; .parquet .pq; .arrow .feather .arrows .ipc), of standard input (`-`), pipes, file objects and URLs without such an ending by what comes first: a brace means JSON
     Lines. A .json file must hold JSON Lines, as many programs write under that name.
 
     Raises:
         ConfigError: a format that is not known, JSON Lines with an encoding other than UTF-8 or with any other part of a
-            dialect; and as `read_csv` and `read_jsonl`.
+            dialect, Parquet and Arrow with any; and as the function that reads the format.
     """
     asked = Dialect(**dialect)
     opening = opening_of(file)
     known = _format_of(opening, format)
+    if known in {"parquet", "arrow"}:
+        if asked.encoding not in _UTF_8:
+            raise ConfigError(f"{opening.name}: a file of the format {known} has no encoding: leave it out")
+        for part in asked.particulars:
+            raise ConfigError(f"{opening.name}: a file of the format {known} has no {part}: leave it out")
+        return (read_parquet if known == "parquet" else read_arrow)(file, record, mapping=mapping)
     origin = origin_of(opening)
     if known == "tsv" and asked.delimiter is None:
         asked = evolve(asked, delimiter="\t")
@@ -76,7 +90,7 @@ def _format_of(opening: Opening, given: str | None) -> str | None:
             opening.opened().close()  # of a directory, a device or a workbook the ending is not what is wrong
         raise ConfigError(
             f"{path}: a file ending in {ending or 'nothing'} is not known: give .csv, .tsv, .jsonl or .ndjson, "
-            f"packed by gzip or zstd or not, or say its format ({', '.join(_FORMATS)})"
+            f"packed by gzip or zstd or not, .parquet or .arrow, or say its format ({', '.join(_FORMATS)})"
         )
     return _ENDINGS.get(ending)
 

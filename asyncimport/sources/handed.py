@@ -15,6 +15,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from asyncimport.errors import ConfigError
+from asyncimport.sources.counted import Counted
 from asyncimport.sources.input import Input
 from asyncimport.sources.raw import Damaged, Raw
 
@@ -120,6 +121,17 @@ class Handed:
         left = None if size_bytes is None or self.start is None else max(0, size_bytes - self.start)
         return Input(self.name, HandedRaw(self.file, start=self.start, let_go=self._go_back), left)
 
+    def anywhere(self) -> Counted:
+        """Begin to read it, anywhere from where it stood on.
+
+        Raises:
+            ConfigError: it is closed, or cannot be sought in.
+        """
+        size_bytes = None if _is_closed(self.file) else _size_of(self.file)
+        if size_bytes is None or self.start is None:
+            raise needs_file(self.name)
+        return Counted(self.file, max(0, size_bytes - self.start), self._go_back, self.start)
+
     def _go_back(self) -> None:
         """Leave the object as it was found, so that whoever gives it again gives the same."""
         with suppress(Exception):  # it may be closed by now
@@ -155,9 +167,30 @@ class Remote:
         Raises:
             ConfigError: it cannot be opened, or begins as no text does.
         """
+        again, file = self._again()
+        is_plain = again.compression is None
+        start = 0 if is_plain and _can_seek(file) else None
+        size_bytes = _size_of(file) if is_plain else None
+        return Input(self.name, HandedRaw(file, start=start, let_go=again.close), size_bytes)
+
+    def anywhere(self) -> Counted:
+        """Open it to be read anywhere in it.
+
+        Raises:
+            ConfigError: it cannot be opened, or cannot be sought in.
+        """
+        again, file = self._again()
+        size_bytes = _size_of(file)
+        if again.compression is None and size_bytes is not None and _can_seek(file):
+            return Counted(file, size_bytes, again.close)
+        again.close()
+        raise needs_file(self.name)
+
+    def _again(self) -> tuple[Any, Any]:
+        """Another opening of it, and the file."""
         again = copy(self.file)
         try:
-            file = again.open()
+            return again, again.open()
         except Exception as error:  # noqa: BLE001 -- file systems raise what they like
             why = type(error).__name__
             fault = (
@@ -166,13 +199,15 @@ class Remote:
                 else (f"cannot be opened ({why}): check the path and the permissions")
             )
             cause = error
-        else:
-            is_plain = again.compression is None
-            start = 0 if is_plain and _can_seek(file) else None
-            return Input(
-                self.name, HandedRaw(file, start=start, let_go=again.close), _size_of(file) if is_plain else None
-            )
         raise ConfigError(f"{self.name} {fault}") from cause
+
+
+def needs_file(name: str) -> ConfigError:
+    """The error for what can only be read from its beginning, or not at all."""
+    return ConfigError(
+        f"{name}: Parquet and Arrow are read from both ends, so they need a file in which one can seek, and that is open: "
+        "save it as a file first"
+    )
 
 
 def is_handed(given: object) -> bool:
@@ -254,14 +289,17 @@ def _is_closed(file: Any) -> bool:
 
 def _is_open_file(given: object) -> bool:
     """Whether it is fsspec's `OpenFile`, which nobody needs to have imported."""
-    return all(hasattr(given, name) for name in ("fs", "path", "mode", "compression", "open"))
+    return all(hasattr(given, name) for name in ("fs", "path", "mode", "compression")) and callable(
+        getattr(given, "open", None)
+    )
 
 
 def _name_of(file: Any) -> str:
     for name in ("full_name", "name", "path"):
         named = getattr(file, name, None)
-        if isinstance(named, str):
-            return without_secrets(named)
+        path = os.fspath(named) if isinstance(named, str | os.PathLike) else None
+        if isinstance(path, str):
+            return without_secrets(path)
     return ""
 
 

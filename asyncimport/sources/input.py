@@ -33,7 +33,8 @@ _NO_TEXT: Final = {
     b"BZh": "is compressed by bzip2: unpack it first",
     b"\xfd7zX": "is compressed by xz: unpack it first",
     b"PK\x03\x04": "is a zip archive or an Excel workbook: unpack it, or save it as CSV UTF-8",
-    b"PAR1": "is a Parquet file: read it as such, or save it as CSV UTF-8",
+    b"PAR1": "is a Parquet file: give the format parquet, or use read_parquet",
+    b"ARROW1": "is an Arrow file: give the format arrow, or use read_arrow",
     b"\xff\xfe": "is UTF-16 text: save it as UTF-8",
     b"\xfe\xff": "is UTF-16 text: save it as UTF-8",
 }
@@ -207,14 +208,21 @@ def opened(path: str) -> Input:
     Raises:
         ConfigError: it cannot be opened, is none of these, or begins as no text does.
     """
+    return Input(name_of(path), *raw_of(path))
+
+
+def raw_of(path: str) -> tuple[FileIO | Pipe, int | None]:
+    """The same without a look at what is in it, and its size on the disk, which a pipe has not.
+
+    Raises:
+        ConfigError: it cannot be opened, or is none of these.
+    """
     try:
-        raw, size_bytes = _stdin() if path == STDIN else _raw(path)
+        return _stdin() if path == STDIN else _raw(path)
     except FileNotFoundError:
         fault = "does not exist: check the path"
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         fault = f"cannot be opened ({getattr(error, 'strerror', None) or error}): check the path and its permissions"
-    else:
-        return Input(name_of(path), raw, size_bytes)
     raise ConfigError(f"{name_of(path)} {fault}")
 
 

@@ -210,7 +210,9 @@ def _custom_field(named: Row, separator: str, value: Any) -> list[Any] | None:
     """A text holds values as a cell does; a list is the values; what is neither, admission refuses by its place."""
     if not isinstance(value, str) or not value:
         return [{**named, "values": value if isinstance(value, list) else [value]}]
-    values = [part for part in value.split(separator) if part]
+    values = value.split(separator)
+    if "" in values:
+        values = [part for part in values if part]
     return [{**named, "values": values}] if values else None
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any, Protocol
 
 from attrs import define, frozen
 
 from asyncimport.errors import ConfigError
-from asyncimport.sources.handed import handed_of, is_handed, is_url, remote_of
-from asyncimport.sources.input import Input, is_stream, name_of, opened, path_of
+from asyncimport.sources.counted import Counted
+from asyncimport.sources.handed import handed_of, is_handed, is_url, needs_file, remote_of
+from asyncimport.sources.input import Input, is_stream, name_of, opened, path_of, raw_of
 from asyncimport.sources.raw import Damaged
 
 #: What may be given as a file: a path, a URL, an open binary file object or what `fsspec.open` returns.
@@ -45,6 +47,13 @@ class Opening(Protocol):
             ConfigError: it cannot be opened, or begins as no text does.
         """
 
+    def anywhere(self) -> Counted:
+        """Open it to be read anywhere in it, whatever is in it.
+
+        Raises:
+            ConfigError: it cannot be opened, or comes only once.
+        """
+
     def content(self) -> dict[str, int | str]:
         """What tells whether it is as it was: its size, and its time of change or its version; nothing where none tells.
 
@@ -73,6 +82,13 @@ class OnDisk:
 
     def opened(self) -> Input:
         return opened(self.path)
+
+    def anywhere(self) -> Counted:
+        if not self.comes_once:
+            raw, size_bytes = raw_of(self.path)
+            if isinstance(raw, FileIO) and size_bytes is not None:
+                return Counted(raw, size_bytes, raw.close)
+        raise needs_file(self.name)
 
     def content(self) -> dict[str, int | str]:
         try:
@@ -139,6 +155,14 @@ class Origin:
             raise ConfigError(f"{self.name} was read already and comes only once: save it as a file to read it again")
         self._is_taken = True
         return self._stream
+
+    def anywhere(self) -> Counted:
+        """Open it to be read anywhere in it.
+
+        Raises:
+            ConfigError: it can no longer be opened, or comes only once.
+        """
+        return self._opening.anywhere()
 
     @contextmanager
     def first_lines(self) -> Iterator[Iterator[bytes]]:

@@ -10,14 +10,15 @@ from typing import Any
 import canary
 import fsspec
 import journals
+import pyarrow as pa
 import pytest
 from scripted import ScriptedTransport
 from sourced import CONFIGS, counts, sourced
 
 from asyncimport import EVENTS, USERS, ConfigError, SourceError
-from asyncimport.records import UserProfile
+from asyncimport.records import Event, UserProfile
 from asyncimport.sources import CsvFile, JsonlFile
-from asyncimport.sources.door import source_of
+from asyncimport.sources.door import opened_source, source_of
 
 CSV = b"thirdId,phone\n1,138\n2,139\n"
 JSONL = b'{"thirdId": "1", "phone": "138"}\n{"thirdId": "2", "phone": "139"}\n'
@@ -157,3 +158,32 @@ def test_what_is_a_source_already_is_returned_as_it_is(tmp_path: Path) -> None:
         assert source_of(given, UserProfile) is given
     assert isinstance(source_of(on_disk(tmp_path, "people.csv", CSV), UserProfile), CsvFile)
     assert isinstance(source_of(io.BytesIO(JSONL), UserProfile), JsonlFile)
+
+
+async def test_a_table_stands_for_its_rows() -> None:
+    table = pa.table({"event_key": ["k"]})
+    assert list(source_of(table, Event)) == list(await opened_source(table, Event)) == [{"eventKey": "k"}]
+
+
+async def test_a_table_that_takes_long_does_not_keep_the_event_loop() -> None:
+    waited = threading.Event()
+
+    class Slow:
+        def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+            assert waited.wait(10.0)
+            return pa.table({"phone": ["1"]}).__arrow_c_stream__(requested_schema)
+
+    opening = asyncio.create_task(opened_source(Slow(), UserProfile))
+    await asyncio.sleep(0)
+    waited.set()
+    assert list(await opening) == [{"phone": "1"}]
+
+
+async def test_everything_else_stands_for_itself() -> None:
+    class Anything:
+        def __getattr__(self, name: str) -> str:
+            return name
+
+    given: tuple[Any, ...] = ([], (), iter(()), Anything(), None)
+    for source in given:
+        assert source_of(source, UserProfile) is await opened_source(source, UserProfile) is source

@@ -40,7 +40,8 @@ def read(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
         (b"\x28\xb5\x2f\xfd\x00", ZSTD_CUT),
         (b"\x28\xb5\x2f\xfd" + b"\xff" * 20, "cannot be read, its zstd stream is damaged: copy it or pack it again"),
         (b"PK\x03\x04\x14\x00", "is a zip archive or an Excel workbook: unpack it, or save it as CSV UTF-8"),
-        (b"PAR1\x15\x04", "is a Parquet file: read it as such, or save it as CSV UTF-8"),
+        (b"PAR1\x15\x04", "is a Parquet file: give the format parquet, or use read_parquet"),
+        (b"ARROW1\x00\x00", "is an Arrow file: give the format arrow, or use read_arrow"),
         ("phone\n1\n".encode("utf-16"), "is UTF-16 text: save it as UTF-8"),
     ],
     ids=[
@@ -57,6 +58,7 @@ def read(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
         "no-zstd",
         "workbook",
         "parquet",
+        "arrow",
         "utf-16",
     ],
 )

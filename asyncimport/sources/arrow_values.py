@@ -1,0 +1,371 @@
+"""The values of an Arrow array as a field takes them: texts, numbers, flags, moments, lists and mappings in plain Python.
+
+An array is converted as a whole, by Arrow's own kernels wherever there is one: a moment taken value by value costs more
+than the rest of its record. What a type cannot be is found once, by the type alone; what a single value cannot be is left
+in its place for admission to refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from decimal import Decimal
+from itertools import islice
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from attrs import define, field
+from pyarrow import types
+
+from asyncimport.fields import Flag, Int64, JsonList, JsonObject, Kind, ListOf, Millis, Text
+from asyncimport.shape import ObjectOf, shape_of
+from asyncimport.sources.mapping import quoted
+
+#: From an array to as many Python values; null is None.
+Values = Callable[[Any], list[Any]]
+
+#: A double carries 15 digits exactly (IEEE 754); a decimal with more stays text.
+_NUMBER_DIGITS: Final = 15
+_UNITS_PER_S: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+#: Far beyond every moment that admission takes, and within 64 bits when made milliseconds.
+_SECONDS: Final = 10**14
+#: Days and seconds of the years 1 to 9999, which have a form in ISO 8601.
+_DAYS: Final = range(
+    date.min.toordinal() - date(1970, 1, 1).toordinal(), date.max.toordinal() - date(1970, 1, 1).toordinal() + 1
+)
+_DAY_S: Final = 86_400
+
+
+class MomentBeyondYear9999:
+    """Stands for a moment or day that has no form in ISO 8601, for admission to refuse by this name."""
+
+
+_BEYOND: Final = MomentBeyondYear9999()
+
+
+@define
+class Fit:
+    """Finds what reads arrays of a type for a field, and collects what does not fit."""
+
+    #: Of each part that does not fit: its name with its type, and why.
+    faults: list[str] = field(factory=list)
+
+    def values(self, kind: Kind, kind_of_array: Any, name: str) -> Values:
+        """What reads arrays of a type for a field of a kind; of no use once there is a fault."""
+        if (unwrapped := _unwrapped(kind_of_array)) is not None:
+            inner_type, unwrap = unwrapped
+            inner = self.values(kind, inner_type, name)
+            return lambda array: inner(unwrap(array))
+        if types.is_null(kind_of_array):
+            return lambda array: [None] * len(array)
+        match kind:
+            case Text():
+                return self._text(kind_of_array, name)
+            case Flag():
+                return (
+                    _plain if types.is_boolean(kind_of_array) else self._misfit(name, kind_of_array, "takes booleans")
+                )
+            case Int64():
+                return self._whole(kind_of_array, name, "takes whole numbers")
+            case Millis():
+                return self._moment(kind_of_array, name)
+            case ListOf(item=item):
+                return self._list(item, kind_of_array, name)
+            case ObjectOf(record=record):
+                return self._object(record, kind_of_array, name)
+            case JsonObject() if not (types.is_struct(kind_of_array) or types.is_map(kind_of_array)):
+                return self._misfit(name, kind_of_array, "takes a struct or a map")
+            case JsonList() if not is_list(kind_of_array):
+                return self._misfit(name, kind_of_array, "takes a list")
+            case _:
+                return self._json(kind_of_array, name)
+
+    def argument(self, kind_of_array: Any, name: str, wanted: str) -> Values:
+        """The same for one key of a free mapping: `wanted` is auto, text or number."""
+        if wanted == "text":
+            return self.values(Text(), kind_of_array, name)
+        if wanted == "number" and (types.is_boolean(kind_of_array) or types.is_nested(kind_of_array)):
+            return self._misfit(name, kind_of_array, "takes numbers, or texts that hold some")
+        return self.values(_FREE, kind_of_array, name)
+
+    def written_moment(self, kind_of_array: Any, name: str) -> Values:
+        """The same for a moment whose mapping says how it is written: text and numbers are left to be read by that."""
+        if types.is_timestamp(kind_of_array) and kind_of_array.tz is not None:
+            return _milliseconds
+        if types.is_nested(kind_of_array) or types.is_boolean(kind_of_array):
+            return self._misfit(name, kind_of_array, "takes moments: text, numbers or timestamps")
+        return self.values(_FREE, kind_of_array, name)
+
+    def _misfit(self, name: str, kind_of_array: Any, why: str) -> Values:
+        self.faults.append(f"{quoted(name)} ({kind_of_array}) {why}")
+        return _plain
+
+    def _text(self, kind_of_array: Any, name: str) -> Values:
+        made = _text_of(kind_of_array)
+        if made is not None:
+            return made
+        if types.is_floating(kind_of_array):
+            why = "takes text: a float is no identifier, make it whole numbers or text first"
+        elif _is_binary(kind_of_array):
+            why = "takes text: decode the bytes first"
+        else:
+            why = "takes text: convert it first"
+        return self._misfit(name, kind_of_array, why)
+
+    def _whole(self, kind_of_array: Any, name: str, takes: str) -> Values:
+        if types.is_integer(kind_of_array):
+            return _plain
+        if types.is_decimal(kind_of_array) and kind_of_array.scale == 0:
+            return lambda array: [None if value is None else int(value) for value in array.to_pylist()]
+        return self._misfit(name, kind_of_array, f"{takes}: convert it first")
+
+    def _moment(self, kind_of_array: Any, name: str) -> Values:
+        if not types.is_timestamp(kind_of_array):
+            return self._whole(kind_of_array, name, "takes milliseconds since 1970 or timestamps with a time zone")
+        if kind_of_array.tz is None:
+            why = "takes timestamps with a time zone: without one it is a moment in no certain place, give it its own first"
+            return self._misfit(name, kind_of_array, why)
+        return _milliseconds
+
+    def _list(self, item: Kind, kind_of_array: Any, name: str) -> Values:
+        if not is_list(kind_of_array):
+            return self._misfit(name, kind_of_array, "takes a list")
+        return _lists(self.values(item, kind_of_array.value_type, f"{name}[]"))
+
+    def _object(self, record: type[Any], kind_of_array: Any, name: str) -> Values:
+        if not types.is_struct(kind_of_array):
+            return self._misfit(name, kind_of_array, "takes a struct")
+        shape, wires, members = shape_of(record), [], []
+        for member in kind_of_array:
+            spec, place = shape.by_name.get(member.name), f"{name}.{member.name}"
+            if spec is None:
+                self._misfit(place, member.type, f"is no field of {record.__name__}")
+            elif spec.wire in wires:
+                self._misfit(place, member.type, "is given twice")
+            else:
+                wires.append(spec.wire)
+                members.append(self.values(spec.kind, member.type, place))
+        return _structs(wires, members)
+
+    def _json(self, kind_of_array: Any, name: str) -> Values:
+        """What reads arrays of a type as JSON values, whatever they are."""
+        if is_list(kind_of_array):
+            return _lists(self._free(kind_of_array.value_type, f"{name}[]"))
+        if types.is_struct(kind_of_array):
+            names = [member.name for member in kind_of_array]
+            if len(set(names)) < len(names):
+                return self._misfit(name, kind_of_array, "has a member twice")
+            return _structs(names, [self._free(member.type, f"{name}.{member.name}") for member in kind_of_array])
+        if types.is_map(kind_of_array):
+            keys = self._text(kind_of_array.key_type, f"{name}{{}}")
+            return _maps(keys, self._free(kind_of_array.item_type, f"{name}.*"))
+        if types.is_floating(kind_of_array):
+            return _doubles if types.is_float64(kind_of_array) else _shorter_floats
+        if types.is_decimal(kind_of_array):
+            return _decimals_of(kind_of_array.scale)
+        if types.is_boolean(kind_of_array) or types.is_integer(kind_of_array):
+            return _plain
+        return _text_of(kind_of_array) or self._misfit(name, kind_of_array, "takes JSON values: convert it first")
+
+    def _free(self, kind_of_array: Any, name: str) -> Values:
+        return self.values(_FREE, kind_of_array, name)
+
+
+class _Free:
+    """The kind of what stands anywhere in a free mapping."""
+
+    copy = JsonObject.copy
+
+
+_FREE: Final[Kind] = _Free()
+
+
+def _unwrapped(kind_of_array: Any) -> tuple[Any, Callable[[Any], Any]] | None:
+    """The type of what is encoded or wrapped, and what takes it out; None of what is neither."""
+    if types.is_dictionary(kind_of_array):
+        return kind_of_array.value_type, lambda array: array.dictionary_decode()
+    if types.is_run_end_encoded(kind_of_array):
+        return kind_of_array.value_type, pc.run_end_decode
+    if isinstance(kind_of_array, pa.BaseExtensionType) and not isinstance(kind_of_array, pa.UuidType):
+        return kind_of_array.storage_type, lambda array: array.storage
+    return None
+
+
+def is_list(kind_of_array: Any) -> bool:
+    """Whether it is a type of lists, of whichever layout."""
+    tests = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view, types.is_large_list_view)
+    return any(test(kind_of_array) for test in tests)
+
+
+def _is_binary(kind_of_array: Any) -> bool:
+    tests = (types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_binary_view)
+    return any(test(kind_of_array) for test in tests)
+
+
+def _text_of(kind_of_array: Any) -> Values | None:
+    """What reads arrays of a type as texts, None of what has no certain form as one."""
+    if types.is_string(kind_of_array) or types.is_large_string(kind_of_array) or types.is_string_view(kind_of_array):
+        return _texts
+    if types.is_integer(kind_of_array):
+        return lambda array: array.cast(pa.string()).to_pylist()
+    if types.is_decimal(kind_of_array):
+        return lambda array: [None if value is None else f"{value:f}" for value in array.to_pylist()]
+    if types.is_date(kind_of_array):
+        return _days
+    if types.is_time(kind_of_array):
+        return lambda array: _without_zeros(array.cast(pa.string())).to_pylist()
+    if types.is_timestamp(kind_of_array):
+        return _iso_texts_of(kind_of_array)
+    if isinstance(kind_of_array, pa.UuidType):
+        return lambda array: [None if value is None else str(value) for value in array.to_pylist()]
+    return None
+
+
+def _plain(array: Any) -> list[Any]:
+    values: list[Any] = array.to_pylist()
+    return values
+
+
+def _texts(array: Any) -> list[Any]:
+    """Texts; a value that is no UTF-8 stays bytes, and costs its own record alone."""
+    try:
+        return _plain(array)
+    except UnicodeDecodeError:
+        return [_decoded(value) for value in array.cast(pa.large_binary()).to_pylist()]
+
+
+def _decoded(value: bytes | None) -> str | bytes | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return value
+
+
+def _doubles(array: Any) -> list[Any]:
+    """Floats; NaN, which stands for a missing value in frames, is absent."""
+    values = _plain(array)
+    return [None if value != value else value for value in values] if pc.any(pc.is_nan(array)).as_py() else values  # noqa: PLR0124 -- NaN alone differs from itself
+
+
+def _shorter_floats(array: Any) -> list[Any]:
+    """Floats of 32 and 16 bits as the shortest number that stands for them: 0.1, not 0.10000000149011612."""
+    return _doubles(array.cast(pa.float32()).cast(pa.string()).cast(pa.float64()))
+
+
+def _decimals_of(scale: int) -> Values:
+    """Numbers where a double holds all digits, else texts; without a fraction by their type whole numbers."""
+    number = int if scale <= 0 else float
+
+    def made(value: Decimal | None) -> Any:
+        if value is None:
+            return None
+        return number(value) if len(value.normalize().as_tuple().digits) <= _NUMBER_DIGITS else f"{value:f}"
+
+    return lambda array: [made(value) for value in array.to_pylist()]
+
+
+def _milliseconds(array: Any) -> list[Any]:
+    """Milliseconds since 1970, the rest of one cut off. Seconds that have none in 64 bits become others that are refused too."""
+    numbers, per_s = array.cast(pa.int64()), _UNITS_PER_S[array.type.unit]
+    if per_s == 1:
+        bounded = pc.min_element_wise(
+            pc.max_element_wise(numbers, -_SECONDS, skip_nulls=False), _SECONDS, skip_nulls=False
+        )
+        return _plain(pc.multiply(bounded, 1_000))
+    return _plain(numbers if per_s == 1_000 else pc.divide(numbers, per_s // 1_000))  # noqa: PLR2004 -- milliseconds already
+
+
+def _days(array: Any) -> list[Any]:
+    days = array.cast(pa.date32(), safe=False) if types.is_date64(array.type) else array
+    return _within(days.cast(pa.int32()).cast(pa.int64()), _DAYS.start, _DAYS.stop, days.cast(pa.string()))
+
+
+def _iso_texts_of(kind_of_array: Any) -> Values:
+    """What reads timestamps as Python's `isoformat` writes them: with a time zone in its local time with the offset.
+
+    Raises:
+        ArrowInvalid: the time zone is not known on this machine.
+    """
+    per_s, has_zone = _UNITS_PER_S[kind_of_array.unit], kind_of_array.tz is not None
+    # A day less on either side: local time may be in another year.
+    first, beyond = ((edge + less) * _DAY_S * per_s for edge, less in ((_DAYS.start, 1), (_DAYS.stop, -1)))
+    first, beyond = max(first, -(2**63)), min(beyond, 2**63)
+
+    def read(array: Any) -> list[Any]:
+        local = pc.local_timestamp(array) if has_zone else array
+        texts = _without_zeros(pc.binary_replace_slice(local.cast(pa.string()), 10, 11, "T"))
+        if has_zone:
+            texts = pc.binary_join_element_wise(texts, _offsets(local, array, per_s), "")
+        return _within(array.cast(pa.int64()), first, beyond, texts)
+
+    if has_zone:
+        pc.local_timestamp(pa.array([0], kind_of_array))
+    return read
+
+
+def _offsets(local: Any, moments: Any, per_s: int) -> Any:
+    """The offset from UTC of each moment as text, made once for each that there is."""
+    ahead = pc.subtract(local.cast(pa.int64()), moments.cast(pa.int64())).dictionary_encode()
+    texts = pa.array([_offset(value // per_s) for value in ahead.dictionary.to_pylist()], pa.string())
+    return pa.DictionaryArray.from_arrays(ahead.indices, texts).dictionary_decode()
+
+
+def _offset(seconds: int) -> str:
+    minutes, rest = divmod(abs(seconds), 60)
+    text = f"{'-' if seconds < 0 else '+'}{minutes // 60:02}:{minutes % 60:02}"
+    return f"{text}:{rest:02}" if rest else text
+
+
+def _without_zeros(texts: Any) -> Any:
+    """Times without a fraction that is nothing but zeros."""
+    return pc.replace_substring_regex(texts, r"\.0+$", "")
+
+
+def _within(numbers: Any, first: int, beyond: int, texts: Any) -> list[Any]:
+    """The texts, and what admission refuses in place of those whose number lies outside."""
+    values, edges = _plain(texts), pc.min_max(numbers).as_py()
+    if edges["min"] is None or (edges["min"] >= first and edges["max"] < beyond):
+        return values
+    pairs = zip(values, numbers.to_pylist(), strict=True)
+    return [text if number is None or first <= number < beyond else _BEYOND for text, number in pairs]
+
+
+def _lists(item: Values) -> Values:
+    def read(array: Any) -> list[Any]:
+        items = iter(item(array.flatten()))
+        lengths = pc.list_value_length(array).to_pylist()
+        return [None if length is None else list(islice(items, length)) for length in lengths]
+
+    return read
+
+
+def _structs(names: Sequence[str], members: Sequence[Values]) -> Values:
+    def read(array: Any) -> list[Any]:
+        columns = [member(child) for member, child in zip(members, array.flatten(), strict=True)]
+        rows: list[Any] = [_filled(names, row) for row in zip(*columns, strict=True)] if columns else [{}] * len(array)
+        if array.null_count:
+            is_there = array.is_valid().to_pylist()
+            rows = [row if there else None for row, there in zip(rows, is_there, strict=True)]
+        return rows
+
+    return read
+
+
+def _maps(keys: Values, items: Values) -> Values:
+    def read(array: Any) -> list[Any]:
+        offsets = array.offsets.to_pylist()
+        first, length = offsets[0], offsets[-1] - offsets[0]
+        names, values = keys(array.keys.slice(first, length)), items(array.items.slice(first, length))
+        bounds = zip(offsets, offsets[1:], array.is_valid().to_pylist(), strict=False)
+        return [
+            _filled(names[start - first : end - first], values[start - first : end - first]) if there else None
+            for start, end, there in bounds
+        ]
+
+    return read
+
+
+def _filled(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    """What is there, by its names."""
+    return {name: value for name, value in zip(names, values, strict=True) if value is not None}
