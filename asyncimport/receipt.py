@@ -18,8 +18,9 @@ PAGE: Final = 500
 
 @define(eq=False)
 class Page:
-    """What became of `PAGE` neighbouring positions. One object for all of their receipts, woken together."""
+    """What became of neighbouring positions, up to a multiple of `PAGE`. One object for all of their receipts, woken together."""
 
+    #: Its first position: a multiple of `PAGE`, or where a sink goes on that another one left.
     first: int
     bell: Bell = field(repr=False)
     #: Raises where it may not be waited.
@@ -27,13 +28,24 @@ class Page:
     outcomes: list[BatchOutcome] = field(factory=list, repr=False)
     #: Positions with an outcome.
     settled: int = 0
+    #: The position after its last one.
+    end: int = field(init=False)
     #: Whether no outcome will come any more.
     is_closed: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        """Reach to the next multiple."""
+        self.end = (self.first // PAGE + 1) * PAGE
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every position has an outcome."""
+        return self.settled == self.end - self.first
 
     def add(self, outcome: BatchOutcome) -> None:
         """Note an outcome that is about some of the positions, and wake whoever waits for one."""
         self.outcomes.append(outcome)
-        self.settled += sum(len(_overlap(run, self.first, self.first + PAGE)) for run in outcome.positions.runs)
+        self.settled += sum(len(_overlap(run, self.first, self.end)) for run in outcome.positions.runs)
         self.bell.ring()
 
     def close(self) -> None:
@@ -45,11 +57,12 @@ class Page:
         """What became of the record at this position, as far as it is known."""
         return next((outcome for outcome in self.outcomes if position in outcome.positions), None)
 
-    def settled_below(self, end: int) -> int:
-        """Positions below this one with an outcome."""
-        if end >= self.first + PAGE:
-            return self.settled
-        return sum(len(_overlap(run, self.first, end)) for outcome in self.outcomes for run in outcome.positions.runs)
+    def is_settled_below(self, end: int) -> bool:
+        """Whether every position below this one has an outcome."""
+        if end >= self.end:
+            return self.is_complete
+        runs = (run for outcome in self.outcomes for run in outcome.positions.runs)
+        return sum(len(_overlap(run, self.first, end)) for run in runs) == max(0, end - self.first)
 
 
 def _overlap(run: range, start: int, stop: int) -> range:

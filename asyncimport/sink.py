@@ -194,8 +194,7 @@ class Sink:
         end = self._reader.next
         self._reader.flush()
         for page in [page for page in self._pages.values() if page.first < end]:
-            wanted = min(end, page.first + PAGE) - max(page.first, self._first)
-            while page.settled_below(end) < wanted:
+            while not page.is_settled_below(end):
                 if page.is_closed:
                     raise self._ended()
                 await page.bell.wait()
@@ -259,9 +258,8 @@ class Sink:
             raise self._ended()
 
     def _open_page(self, number: int) -> None:
-        page = Page(number * PAGE, Bell(self._stream.parts.clock), self._check_here)
-        page.settled = max(0, self._first - page.first)  # of a sink before this one
-        self._pages[number] = page
+        first = max(number * PAGE, self._first)
+        self._pages[number] = Page(first, Bell(self._stream.parts.clock), self._check_here)
 
     async def _follow(self) -> None:
         """Note each outcome on its pages, to the end of the run."""
@@ -279,7 +277,7 @@ class Sink:
             page = self._pages.get(number)
             if page is not None:  # else of a sink before this one
                 page.add(outcome)
-                if page.settled == PAGE:
+                if page.is_complete:
                     del self._pages[number]
 
     def _check_here(self) -> None:

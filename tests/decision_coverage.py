@@ -18,8 +18,9 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 MODULES = (
-    "admission", "breaker", "chunker", "codec", "credentials", "ending", "fields", "gate", "guard", "lane",
-    "limit", "plan", "quick", "rate", "renewal", "retry", "shape", "split", "structs", "verdict",
+    "admission", "breaker", "canonical", "chunker", "codec", "credentials", "derived", "duplicates", "ending", "fields",
+    "gate", "guard", "keys", "lane", "limit", "order", "place", "plan", "quick", "rate", "receipt", "renewal", "retry",
+    "shape", "split", "structs", "verdict",
 )  # fmt: skip
 
 

@@ -14,10 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import Broken, Nowhere
 
-from asyncimport.admission import Admission, Admitted, neighbours, rejection
+from asyncimport.admission import Admission, Admitted, neighbours, place_of, rejection, together
+from asyncimport.batch import Positions
 from asyncimport.configs import EventImportConfig, ImportMode, MatchingType, UserImportConfig
 from asyncimport.fields import At
-from asyncimport.outcome import Rejected
+from asyncimport.outcome import Rejected, Skipped
+from asyncimport.place import NOWHERE, Place
 from asyncimport.records import CustomField, Event, Identity, UserProfile
 from asyncimport.resources import EVENTS, USERS
 from asyncimport.structs import json_bytes, plain
@@ -369,3 +371,25 @@ def test_neighbours_keep_every_item_at_its_position_in_order(are_good: list[bool
     assert seen == list(enumerate(items, first))
     changes = sum(a != b for a, b in pairwise(are_good))
     assert sum(isinstance(group, Admitted) for group in neighbours(items, first)) <= changes // 2 + 1
+
+
+def test_where_a_record_stands_is_asked_of_its_iterator() -> None:
+    @frozen
+    class Lines:
+        line_num: int = 7
+
+    @frozen
+    class Rows(Lines):
+        def where(self) -> Place:
+            return Place(row_group=1, row=2)
+
+    assert [place_of(None), place_of(Lines()), place_of(Rows())] == [NOWHERE, Place(line=7), Place(row_group=1, row=2)]
+
+
+def test_records_that_were_skipped_for_one_reason_are_one_outcome() -> None:
+    def skipped(position: int, reason: str) -> Skipped:
+        return Skipped(positions=Positions.of([position]), reason=reason)
+
+    given = [skipped(1, "a"), skipped(2, "b"), skipped(3, "a")]
+    found = [(list(one.positions), one.reason) for one in together(given)]
+    assert found == [([1, 3], "a"), ([2], "b")]

@@ -12,7 +12,19 @@ import orjson
 import pytest
 from scripted import ScriptedTransport
 
-from asyncimport import EVENTS, Event, EventImportConfig, Identity, ImportClient, ImportReport, Rejected
+from asyncimport import (
+    EVENTS,
+    USERS,
+    ConfigError,
+    Event,
+    EventImportConfig,
+    Identity,
+    ImportClient,
+    ImportReport,
+    Rejected,
+    Resource,
+)
+from asyncimport.derived import recipe_of
 from asyncimport.emulator import Emulator
 from asyncimport.sources import read_jsonl
 
@@ -140,3 +152,20 @@ async def test_a_resumed_run_sends_the_ids_of_the_one_before(tmp_path: Path) -> 
     sent = {record["uuid"] for transport in (first, second) for record in transport.records()}
     assert sent == {record["uuid"] for record in whole.records()}
     assert stopped.accepted < 1000
+
+
+@pytest.mark.parametrize(
+    ("resource", "names", "said"),
+    [(USERS, ["phone"], "uuid_from is for events: users take no uuid"), (EVENTS, ["uuid"], "not the uuid itself")],
+    ids=["users", "uuid"],
+)
+def test_what_no_uuid_can_be_made_of_is_refused(resource: Resource, names: list[str], said: str) -> None:
+    with canary.raises(ConfigError, match=said):
+        recipe_of(resource, names)
+
+
+async def test_a_mapping_of_a_class_of_its_own_has_the_same_uuid() -> None:
+    class Row(dict[str, Any]):
+        """What the reference reads."""
+
+    assert (await uuids([Row(MAPPING)]))[1] == [UUID]

@@ -178,3 +178,13 @@ async def test_a_check_counts_what_would_be_skipped() -> None:
         report = await client.check(USERS, people(100), CONFIG, deduplicate=["thirdId"], before_send=lambda one: one)
     assert (report.read, report.skipped, report.rejected, report.ok) == (100, 40, 0, True)
     assert "100 read, 0 with errors, 40 skipped; 60 would be sent" in f"{report}"
+
+
+def test_a_line_is_decoded_by_whoever_admits_it() -> None:
+    class Lines:
+        def of_line(self, line: bytes) -> Any:
+            return {"thirdId": line.decode()}
+
+    admission: Any = Lines()
+    unrepeated = Unrepeated(admission, parts_of(UserProfile, ["thirdId"], "deduplicate"), lambda wire, _: wire)
+    assert unrepeated.of_line(b"1") == {"thirdId": "1"}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import canary
 import msgspec
 import pytest
 
+from asyncimport.errors import ConfigError
 from asyncimport.keys import combinations, parts_of
 from asyncimport.records import Event, UserProfile
 from asyncimport.structs import Names, struct_of
@@ -62,3 +64,23 @@ def test_a_record_has_a_key_for_each_of_its_identities_and_none_where_it_has_not
     names: list[str], keys: list[Any]
 ) -> None:
     assert combinations(parts_of(Event, names, "order_by"), EVENT) == keys
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("third", "order_by: 'third' is no field of UserProfile; it has identityType, thirdId"),
+        ("thirdId.x", "order_by: thirdId of UserProfile has no part 'x'"),
+        ("customFields.", "order_by: customFields of UserProfile has no part ''"),
+        ("customFields.colour", "order_by: customFields of UserProfile has no part 'colour'"),
+    ],
+)
+def test_what_names_no_field_is_refused(name: str, said: str) -> None:
+    with canary.raises(ConfigError) as refused:
+        parts_of(UserProfile, [name], "order_by")
+    assert str(refused.value).startswith(said)
+
+
+def test_a_name_that_is_no_field_may_be_a_key_of_the_free_part() -> None:
+    (part,) = parts_of(Event, ["c_order"], "uuid_from", has_free=True)
+    assert (part.name, part.values(EVENT)) == ("eventargs.c_order", [7])

@@ -272,3 +272,13 @@ async def test_what_names_no_field_is_refused_when_the_import_is_asked_for(
     async with ImportClient("https://platform.example", token="t") as client:
         with canary.raises(ConfigError, match=words):
             client.stream(resource, [], config, **{option: names})
+
+
+def test_a_list_or_mapping_is_a_key_by_what_it_holds() -> None:
+    order = Order(parts_of(Event, ["eventargs"], "order_by"))
+    first, same = ({"eventargs": {"a": [1, {"b": 2}], "c": 3}}, {"eventargs": {"c": 3, "a": [1, {"b": 2}]}})
+    assert order.keys_of(first) == order.keys_of(same) != order.keys_of({"eventargs": {"a": [1]}})
+
+
+def test_an_earlier_process_may_have_left_nothing() -> None:
+    assert list(Order(parts_of(Event, ["eventargs"], "order_by")).again([])) == []

@@ -154,3 +154,16 @@ def test_clearing_gives_everything_back_in_order() -> None:
     held(plan, 1, 0.0)
     assert [(one.number, one.positions[0]) for one in plan.clear()] == [(1, 0), (2, 3), (2, 7), (3, 0), (4, 0)]
     assert plan.is_empty
+
+
+def test_what_was_passed_is_taken_out_when_its_witness_comes_and_all_else_goes_again() -> None:
+    plan = new_plan()
+    passed = held(plan, 1, refused_at=5.0)
+    plan.let_pass()
+    again = held(plan, 2, refused_at=6.0)
+    assert plan.condemned() == []
+    plan.refusals.witness_at = 7.0
+    assert plan.accepted() == 1
+    assert order(plan) == [again.number]
+    assert plan.condemned() == [passed]
+    assert plan.held == 0

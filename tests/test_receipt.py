@@ -75,7 +75,31 @@ def test_a_page_counts_the_positions_of_its_own(positions: set[int], end: int) -
         shared.add(Unsent(positions=Positions.of(sorted(positions)), reason="x"))
     own = {position for position in positions if position >= PAGE}
     assert shared.settled == len(own)
-    assert shared.settled_below(end) == sum(position < end for position in own)
+    assert shared.is_settled_below(end) == (own >= set(range(PAGE, end)))
+
+
+def test_a_page_is_complete_when_all_of_its_positions_are_settled() -> None:
+    shared = page(first=PAGE + 36)
+    for run in (range(PAGE + 36, PAGE + 40), range(PAGE + 40, 2 * PAGE + 7)):
+        assert not shared.is_complete
+        assert not shared.is_settled_below(2 * PAGE)
+        shared.add(Unsent(positions=Positions((run,)), reason="x"))
+        assert shared.is_settled_below(PAGE + 40)
+    assert shared.is_complete
+    assert shared.is_settled_below(2 * PAGE)
+    assert shared.is_settled_below(PAGE)
+
+
+def test_a_receipt_is_not_awaited_where_its_sink_is_not() -> None:
+    def elsewhere() -> None:
+        raise StateError("elsewhere")
+
+    async def main() -> None:
+        shared = Page(0, Bell(SystemClock()), elsewhere)
+        with canary.raises(StateError, match="elsewhere"):
+            await Receipt(0, shared)
+
+    run_virtual(main())
 
 
 def test_receipts_of_many_records_give_each_outcome_once_in_order() -> None:

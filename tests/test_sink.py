@@ -582,6 +582,23 @@ def go_on_from(position: int) -> Callable[[Sink], Awaitable[None]]:
     return body
 
 
+def test_a_flush_of_a_sink_that_goes_on_waits_for_all_that_was_put_too(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+
+    async def fill(sink: Sink) -> None:
+        await sink.put_many(map(person, range(36)))
+
+    with_sink(ScriptedTransport(), fill, run=asyncio.run, journal=journal, spool=True)
+
+    async def go_on(sink: Sink) -> None:
+        await sink.put_many(map(person, range(36, 600)))
+        await sink.flush()
+        assert sink.statistics().accepted == 600
+
+    policy = DispatchPolicy(batch_size=20, max_in_flight=1)
+    with_sink(ScriptedTransport(delay_s=0.01), go_on, run=asyncio.run, journal=journal, spool=True, policy=policy)
+
+
 def test_many_spooled_puts_at_once_share_their_way_to_the_disk(tmp_path: Path) -> None:
     transport = ScriptedTransport()
 
