@@ -3,7 +3,6 @@ import contextvars
 import threading
 
 import canary
-import pytest
 
 from asyncimport.aside import aside
 
@@ -39,7 +38,7 @@ async def test_whoever_waits_is_cancelled_at_once_and_the_thread_is_left_behind(
     waiting = asyncio.create_task(aside(block, "asyncimport-test"))
     await asyncio.sleep(0)
     waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with canary.raises(asyncio.CancelledError):
         await waiting
     assert not done.is_set()
     going.set()

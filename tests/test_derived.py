@@ -16,6 +16,7 @@ from asyncimport import (
     EVENTS,
     USERS,
     ConfigError,
+    DispatchPolicy,
     Event,
     EventImportConfig,
     Identity,
@@ -141,6 +142,7 @@ async def test_a_resumed_run_sends_the_ids_of_the_one_before(tmp_path: Path) -> 
                 list(orders(1000)),
                 EventImportConfig(),
                 uuid_from=["order_id"],
+                policy=DispatchPolicy(batch_size=50, max_in_flight=1),
                 **{"journal": tmp_path / "j", **more},
             )
 

@@ -3,6 +3,7 @@ import json
 from typing import Any
 
 import aiohttp
+import canary
 import pytest
 
 from asyncimport.emulator import (
@@ -480,5 +481,5 @@ async def test_a_declared_resource_may_have_a_contract() -> None:
     ],
 )
 def test_a_name_or_path_that_is_taken_is_not_served(name: str, path: str, twice: str) -> None:
-    with pytest.raises(ValueError, match=f"two resources are served as {twice}"):
+    with canary.raises(ValueError, match=f"two resources are served as {twice}"):
         Emulator(resources=[Resource(name=name, path=path, answers_batch_id=True)])

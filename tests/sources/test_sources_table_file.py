@@ -113,8 +113,8 @@ async def test_a_resumed_import_does_not_read_the_front_again(tmp_path: Path, ki
     first, second = ScriptedTransport(delay_s=0), ScriptedTransport(delay_s=0)
     stopped = await journals.stopped(opened(path), journal, first, after=300)
     assert stopped.accepted > 2_500
-    witness = Witness(path)
-    report = await journals.imported(opened(witness), journal, second)
+    with Witness(path) as witness:
+        report = await journals.imported(opened(witness), journal, second)
     assert (report.read, report.accepted, report.source_ended) == (COUNT, COUNT, True)
     assert 0 < witness.taken < 0.6 * path.stat().st_size
     assert set(journals.third_ids(first) + journals.third_ids(second)) == set(map(str, range(COUNT)))
