@@ -85,8 +85,8 @@ def is_plain_path(path: object) -> bool:
 
 
 def _check_config(name: str, config: Any) -> None:
-    if not _is_subclass(config, Config):
-        raise ConfigError(f"{name}: config takes a subclass of Config, got {_named(config)}")
+    if not _is_subclass(config, Config) or "__attrs_attrs__" not in vars(config):
+        raise ConfigError(f"{name}: config takes a subclass of Config made by attrs.frozen, got {_named(config)}")
     bare = [attribute.name for attribute in attrs.fields(config) if "wire" not in attribute.metadata]
     if bare:
         raise ConfigError(f"{name}: {config.__name__}.{bare[0]} has no wire name: give metadata={{'wire': ...}}")

@@ -178,15 +178,20 @@ class BareConfig(Config):
     shop: str = "x"
 
 
+class UndefinedConfig(CouponConfig):
+    """Its own class body was not read by attrs."""
+
+
 @pytest.mark.parametrize(
     ("config", "told"),
     [
-        (dict, "config takes a subclass of Config, got dict"),
-        (CouponConfig(), "config takes a subclass of Config, got CouponConfig"),
-        (None, "config takes a subclass of Config, got NoneType"),
+        (UndefinedConfig, "config takes a subclass of Config made by attrs.frozen, got UndefinedConfig"),
+        (dict, "config takes a subclass of Config made by attrs.frozen, got dict"),
+        (CouponConfig(), "config takes a subclass of Config made by attrs.frozen, got CouponConfig"),
+        (None, "config takes a subclass of Config made by attrs.frozen, got NoneType"),
         (BareConfig, "BareConfig.shop has no wire name"),
     ],
-    ids=["dict", "value", "none", "without wire name"],
+    ids=["not made by attrs", "dict", "value", "none", "without wire name"],
 )
 def test_a_config_that_cannot_work_is_refused(config: Any, told: str) -> None:
     with canary.raises(ConfigError, match=f"coupons: {told}"):

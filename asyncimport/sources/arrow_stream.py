@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -12,6 +12,10 @@ from asyncimport.records import Record
 from asyncimport.sources.arrow_columns import arrow_columns_of
 from asyncimport.sources.arrow_rows import PIECE_ROWS, ArrowRows, Piece
 from asyncimport.sources.mapping import ColumnMapping
+
+#: What pyarrow says beside the value that it could not convert, and what it says where no value was looked at.
+_OF_A_COLUMN: Final = "Conversion failed for column "
+_OF_A_SCHEMA: Final = ("Cannot import schema", "Invalid or unsupported format string", "Duplicate column names found")
 
 
 class ArrowStream:
@@ -70,6 +74,15 @@ def _reader(table: Any) -> Any:
         raise ConfigError(f"from_arrow takes an object with __arrow_c_stream__, such as a frame or a table, got {kind}")
     try:
         return pa.RecordBatchReader.from_stream(table)
-    except pa.ArrowException as error:
-        why = f"{error}".partition("\n")[0][:200]
+    except Exception as error:  # noqa: BLE001 -- libraries raise what they like, with values of the rows in it
+        why = _why(error)
     raise ConfigError(f"the {kind} cannot be handed over as a table: {why}")
+
+
+def _why(error: Exception) -> str:
+    """What an error says of columns and types; what it may say of values is left out."""
+    column = next((each for each in error.args[1:] if f"{each}".startswith(_OF_A_COLUMN)), None)
+    if column is not None:
+        return f"{column}: give it values of one type"
+    text = f"{error}".partition("\n")[0][:200]
+    return text if text.startswith(_OF_A_SCHEMA) else type(error).__name__

@@ -35,6 +35,8 @@ _DAYS: Final = range(
     date.min.toordinal() - date(1970, 1, 1).toordinal(), date.max.toordinal() - date(1970, 1, 1).toordinal() + 1
 )
 _DAY_S: Final = 86_400
+#: A type of pandas, stored as the number of periods since 1970.
+_PERIOD: Final = "pandas.period"
 
 
 class MomentBeyondYear9999:
@@ -53,6 +55,8 @@ class Fit:
 
     def values(self, kind: Kind, kind_of_array: Any, name: str) -> Values:
         """What reads arrays of a type for a field of a kind; of no use once there is a fault."""
+        if getattr(kind_of_array, "extension_name", "") == _PERIOD:
+            return self._misfit(name, kind_of_array, "takes no periods: make them days or text first")
         if (unwrapped := _unwrapped(kind_of_array)) is not None:
             inner_type, unwrap = unwrapped
             inner = self.values(kind, inner_type, name)
@@ -102,7 +106,7 @@ class Fit:
         return _plain
 
     def _text(self, kind_of_array: Any, name: str) -> Values:
-        made = _text_of(kind_of_array)
+        made = self._told(kind_of_array, name)
         if made is not None:
             return made
         if types.is_floating(kind_of_array):
@@ -166,7 +170,17 @@ class Fit:
             return _decimals_of(kind_of_array.scale)
         if types.is_boolean(kind_of_array) or types.is_integer(kind_of_array):
             return _plain
-        return _text_of(kind_of_array) or self._misfit(name, kind_of_array, "takes JSON values: convert it first")
+        return self._told(kind_of_array, name) or self._misfit(
+            name, kind_of_array, "takes JSON values: convert it first"
+        )
+
+    def _told(self, kind_of_array: Any, name: str) -> Values | None:
+        """What reads arrays of a type as texts, None of what has no certain form as one."""
+        try:
+            return _text_of(kind_of_array)
+        except pa.ArrowInvalid:
+            why = "has a time zone that this machine does not know: convert it to another, or install tzdata"
+            return self._misfit(name, kind_of_array, why)
 
     def _free(self, kind_of_array: Any, name: str) -> Values:
         return self.values(_FREE, kind_of_array, name)
@@ -184,12 +198,28 @@ _FREE: Final[Kind] = _Free()
 def _unwrapped(kind_of_array: Any) -> tuple[Any, Callable[[Any], Any]] | None:
     """The type of what is encoded or wrapped, and what takes it out; None of what is neither."""
     if types.is_dictionary(kind_of_array):
-        return kind_of_array.value_type, lambda array: array.dictionary_decode()
+        return kind_of_array.value_type, _dictionary_decoded
     if types.is_run_end_encoded(kind_of_array):
-        return kind_of_array.value_type, pc.run_end_decode
+        return kind_of_array.value_type, _runs_decoded
     if isinstance(kind_of_array, pa.BaseExtensionType) and not isinstance(kind_of_array, pa.UuidType):
         return kind_of_array.storage_type, lambda array: array.storage
     return None
+
+
+def _dictionary_decoded(array: Any) -> Any:
+    return pa.DictionaryArray.from_arrays(array.indices, _without_view(array.dictionary)).dictionary_decode()
+
+
+def _runs_decoded(array: Any) -> Any:
+    ends, values = array.run_ends, _without_view(array.values)
+    kind = pa.run_end_encoded(ends.type, values.type)
+    runs = pa.RunEndEncodedArray.from_buffers(kind, len(array), [None], offset=array.offset, children=[ends, values])
+    return pc.run_end_decode(runs)
+
+
+def _without_view(values: Any) -> Any:
+    """Texts in a layout that the kernels of Arrow take values from: of views, as polars has its categories, they do not."""
+    return values.cast(pa.large_string()) if types.is_string_view(values.type) else values
 
 
 def is_list(kind_of_array: Any) -> bool:
@@ -204,7 +234,11 @@ def _is_binary(kind_of_array: Any) -> bool:
 
 
 def _text_of(kind_of_array: Any) -> Values | None:
-    """What reads arrays of a type as texts, None of what has no certain form as one."""
+    """What reads arrays of a type as texts, None of what has no certain form as one.
+
+    Raises:
+        ArrowInvalid: its time zone is not known on this machine.
+    """
     if types.is_string(kind_of_array) or types.is_large_string(kind_of_array) or types.is_string_view(kind_of_array):
         return _texts
     if types.is_integer(kind_of_array):
@@ -249,7 +283,7 @@ def _doubles(array: Any) -> list[Any]:
 
 
 def _shorter_floats(array: Any) -> list[Any]:
-    """Floats of 32 and 16 bits as the shortest number that stands for them: 0.1, not 0.10000000149011612."""
+    """Floats of 32 bits, and of 16 as such, as the shortest number that stands for them: 0.1, not 0.10000000149011612."""
     return _doubles(array.cast(pa.float32()).cast(pa.string()).cast(pa.float64()))
 
 

@@ -63,6 +63,8 @@ class TableFile(FileSource):
             columns = arrow_columns_of(schema, record, mapping)
         except ConfigError as error:
             fault, faults = f"{error}", error.faults
+        except UnicodeDecodeError:  # of a damaged name
+            fault, faults = "it has a column whose name is no UTF-8: make it anew, or copy it again", ()
         else:
             told = schema.to_string(show_field_metadata=False, show_schema_metadata=False)
             reading = reading_of(record.__name__, told, mapping=mapping)

@@ -92,11 +92,28 @@ def test_an_object_that_hands_over_another_table_is_told() -> None:
         ([{"phone": "1"}], "from_arrow takes an object with __arrow_c_stream__, such as a frame or a table, got list"),
         (pa.chunked_array([[1]]), "the ChunkedArray cannot be handed over as a table: Cannot import schema"),
         (pa.table({"x": [1]}), "column 'x' is no field of UserProfile"),
+        (pd.DataFrame([[1, 2]], columns=["phone", "phone"]), "as a table: Duplicate column names found"),
+        (pd.DataFrame({"phone": pd.arrays.SparseArray([1])}), "as a table: TypeError"),
     ],
 )
 def test_what_is_no_table_of_records_is_told_at_once(given: Any, message: str) -> None:
     with canary.raises(ConfigError, match=message):
         from_arrow(given)
+
+
+def test_a_column_of_mixed_types_is_named_without_what_is_in_it() -> None:
+    with canary.raises(
+        ConfigError, match="Conversion failed for column phone with type object: give it values"
+    ) as raised:
+        from_arrow(pd.DataFrame({"phone": [1, canary.PERSON]}))
+    assert (raised.value.__cause__, raised.value.__context__) == (None, None)
+
+
+def test_categories_of_polars_are_read_as_what_they_hold() -> None:
+    sex = pl.Series(["男", None, "女"], dtype=pl.Categorical)
+    level = pl.Series(["a", "b", "a"], dtype=pl.Enum(["a", "b"]))
+    found = list(map(present, from_arrow(pl.DataFrame({"sex": sex, "remark": level}))))
+    assert found == [{"sex": "男", "remark": "a"}, {"remark": "b"}, {"sex": "女", "remark": "a"}]
 
 
 async def test_a_reader_that_raises_ends_the_import_after_what_it_gave() -> None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -47,7 +48,9 @@ def read(kind: Kind | str, array: Any) -> list[Any]:
         (Text(), TEXTS.cast(pa.large_string()), ["a", None, "张三"]),
         (Text(), TEXTS.cast(pa.string_view()), ["a", None, "张三"]),
         (Text(), TEXTS.dictionary_encode(), ["a", None, "张三"]),
+        (Text(), TEXTS.cast(pa.string_view()).dictionary_encode(), ["a", None, "张三"]),
         (Text(), pc.run_end_encode(TEXTS), ["a", None, "张三"]),
+        (Text(), pa.RunEndEncodedArray.from_arrays([1, 2, 3], TEXTS.cast(pa.string_view())), ["a", None, "张三"]),
         (Text(), BAD_TEXT, ["a", b"\xff", None]),
         (Text(), BAD_TEXT.cast(pa.string_view()), ["a", b"\xff", None]),
         (Text(), pa.array([13_800_000_000, None, -1]), ["13800000000", None, "-1"]),
@@ -106,6 +109,8 @@ def test_values_become_what_the_field_takes(kind: Any, array: Any, expected: lis
         (Text(), pa.array([True]), "'x' (bool) takes text: convert it first"),
         (Text(), pa.array([timedelta(1)]), "'x' (duration[us]) takes text: convert it first"),
         (Text(), pa.array([["a"]]), "'x' (list<item: string>) takes text: convert it first"),
+        (Text(), pa.array([0], pa.timestamp("s", "No/Where")), "'x' (timestamp[s, tz=No/Where]) has a time zone that this"),
+        ("auto", pa.array(pd.period_range("2026", periods=1, freq="D")), "'x' (extension<pandas.period<ArrowPeriodType>>) takes no periods"),
         (Flag(), pa.array([1]), "'x' (int64) takes booleans"),
         (Int64(), pa.array(["1"]), "'x' (string) takes whole numbers"),
         (Int64(), pa.array([1.0]), "'x' (double) takes whole numbers"),

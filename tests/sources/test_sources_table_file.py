@@ -230,6 +230,15 @@ def test_a_pipe_is_refused_before_it_is_opened(tmp_path: Path, format_: str) -> 
             open_source(path, UserProfile, format=format_)
 
 
+def test_a_damaged_name_of_a_column_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.arrow"
+    with pa.ipc.new_file(path, (table := pa.table({"nickname": ["a"], "phone": ["1"]})).schema) as writer:
+        writer.write_table(table)
+    path.write_bytes(path.read_bytes().replace(b"nickname", b"\xffickname"))
+    with canary.raises(ConfigError, match=r"a\.arrow: it has a column whose name is no UTF-8"):
+        open_source(path, UserProfile)
+
+
 def test_a_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "people.parquet").mkdir()
     with canary.raises(ConfigError, match="is a directory"):
