@@ -317,6 +317,7 @@ class ImportClient:
             notify=self._notify,
             settle=stream.settled if stages.order is None else stages.order.settling(stream.settled),
             fail=stream.stop,
+            comes_on=stages.reader.comes_on,
             journal=journal,
         )
         self._streams.add(stream)

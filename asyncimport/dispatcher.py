@@ -54,6 +54,8 @@ class Dispatcher:
     fail: Callable[[AsyncImportError], None]
     #: Has each batch on disk before it is sent for the first time.
     journal: Journal | None = None
+    #: Whether nobody knows if a further record comes, and somebody may wait for those that came: what is held then has its last try.
+    comes_on: bool = False
     #: What the last call of `submit` took in.
     entered: list[Positions] = field(factory=list)
     #: Rung for workers when there may be something to do, and for the producer when there may be room.
@@ -242,7 +244,7 @@ class Dispatcher:
         course, plan, refusals = self._course, self._course.plan, self._course.refusals
         plan.look(now)
         if not plan.has_ready:
-            is_at_end = self._is_closed or self._is_held_up
+            is_at_end = self._is_closed or self._is_held_up or self.comes_on
             return self._last_tries(now) if is_at_end and course.lacks_witness else plan.due_at
         pause_s = self.lane.gate.opens_at - now
         if pause_s > MAX_PAUSE_S:
@@ -266,6 +268,8 @@ class Dispatcher:
             self._course.plan.let_pass()
             self._is_held_up = False
             self._room.ring()
+            return None
+        if not self._is_closed:  # a sink's next record may vouch for the platform
             return None
         self.fail(unvouched_for(self._course.plan.held, *self._course.last_refusal))
         return now  # the bell has rung already: look again

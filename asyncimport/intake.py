@@ -37,11 +37,6 @@ class IntakeReader(Reader):
         return not (self._has_ended or self._is_stopping)
 
     @property
-    def buffered(self) -> int:
-        """Records that were put and not handed over."""
-        return len(self._buffer)
-
-    @property
     def waiting(self) -> int:
         """Those who wait to put."""
         return sum(not turn.done() for turn in self._queue) + self._called

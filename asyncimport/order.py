@@ -45,7 +45,7 @@ class Order:
 
     _parts: tuple[Part, ...]
     _keys: dict[int, tuple[int, ...]] = field(factory=dict)
-    #: Records that hold a key. More than one only after a stop, when nothing more is sent.
+    #: Records that hold a key. More than one where one was let pass, or after a stop, when nothing more is sent.
     _holders: dict[int, int] = field(factory=dict)
 
     def keys_of(self, wire: Wire) -> tuple[int, ...]:

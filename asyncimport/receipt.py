@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from attrs import define, field, frozen
@@ -53,9 +54,10 @@ class Page:
         self.is_closed = True
         self.bell.ring()
 
-    def outcome_of(self, position: int) -> BatchOutcome | None:
-        """What became of the record at this position, as far as it is known."""
-        return next((outcome for outcome in self.outcomes if position in outcome.positions), None)
+    def outcome_of(self, position: int, seen: int = 0) -> BatchOutcome | None:
+        """What became of the record at this position, as far as it is known; of so many outcomes it is known that they tell nothing."""
+        outcomes = islice(self.outcomes, seen, None)
+        return next((outcome for outcome in outcomes if position in outcome.positions), None)
 
     def is_settled_below(self, end: int) -> bool:
         """Whether every position below this one has an outcome."""
@@ -91,11 +93,13 @@ class Receipt:
         return self._settled().__await__()
 
     async def _settled(self) -> BatchOutcome:
-        while (outcome := self.outcome) is None:
-            self._page.check_here()
-            if self._page.is_closed:
+        page, seen = self._page, 0
+        while (outcome := page.outcome_of(self.position, seen)) is None:
+            seen = len(page.outcomes)  # looked at once: 500 that wait for a batch of one each would look 125,000 times
+            page.check_here()
+            if page.is_closed:
                 raise StateError(f"what became of record {self.position} is not known: the sink has broken off")
-            await self._page.bell.wait()
+            await page.bell.wait()
         return outcome
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -139,8 +138,8 @@ class Sink:
             ValidationError: the platform's rules refuse it, `problems` says why; it counts as rejected, and is in the file
                 of rejects where one is named.
             StateError: the sink is closed or closing, or this is another event loop or process.
-            AsyncImportError: the one error that ended the run; this record was not taken, but for a JournalError, after
-                which nobody knows whether it is on disk.
+            AsyncImportError: the one error that ended the run. The record was not taken; but with `spool=True` it may have
+                reached the disk all the same, and the next sink then sends it: one with a `uuid` may be put again there.
 
         Cancellation: while it waits for room or an async `before_send` the record is not taken, while it waits for the disk
         it is.
@@ -152,14 +151,15 @@ class Sink:
         if isinstance(item, Rejected):
             problems = "; ".join(map(str, item.problems))
             raise ValidationError(f"record {position} was not taken: {problems}", item.problems)
+        receipt = Receipt(position, self._pages[position // PAGE])
         if self._is_spooled:
             await self._kept(position)
-        return Receipt(position, self._pages[position // PAGE])
+        return receipt
 
     async def put_many(self, records: Iterable[Any] | AsyncIterable[Any]) -> Receipts:
         """Take in many records, waiting where needed. A refused one costs its neighbours nothing: its outcome is `Rejected`.
 
-        A plain iterable is pulled on the event loop, so it must not block. The receipts hold some bytes for each batch.
+        A plain iterable is pulled on the event loop, so it must not block. A generator is closed. The receipts hold some bytes for each batch.
 
         Raises:
             StateError, AsyncImportError: as `put`; and whatever the iterable raises. What was put before is taken.
@@ -168,16 +168,22 @@ class Sink:
         """
         runs: list[range] = []
         pages: dict[int, Page] = {}
-        async for record in records if isinstance(records, AsyncIterable) else _each(records):
-            if self._open_reader().is_crowded or self._intake.asks is not None:
-                record = await self._ready(record)  # noqa: PLW2901 -- the same record, as the hook gives it
-            position = self._reader.next
-            self._take(record, position)
-            pages[position // PAGE] = self._pages[position // PAGE]
-            if runs and runs[-1].stop == position:
-                runs[-1] = range(runs[-1].start, position + 1)
-            else:
-                runs.append(range(position, position + 1))
+        given = aiter(records) if isinstance(records, AsyncIterable) else _each(records)
+        try:
+            async for record in given:
+                if self._open_reader().is_crowded or self._intake.asks is not None:
+                    record = await self._ready(record)  # noqa: PLW2901 -- the same record, as the hook gives it
+                position = self._reader.next
+                self._take(record, position)
+                pages[position // PAGE] = self._pages[position // PAGE]
+                if runs and runs[-1].stop == position:
+                    runs[-1] = range(runs[-1].start, position + 1)
+                else:
+                    runs.append(range(position, position + 1))
+        finally:
+            close = getattr(given, "aclose", None)
+            if close is not None:
+                await close()
         if runs and self._is_spooled:
             await self._kept(runs[-1].stop - 1)
         return Receipts(Positions(tuple(runs)), pages)
@@ -209,7 +215,7 @@ class Sink:
         return SinkStatistics(
             put=reader.next,
             waiting=reader.waiting,
-            buffered=reader.buffered,
+            buffered=reader.next - tally.read,  # also while they are on their way to the disk
             read=tally.read,
             accepted=tally.accepted,
             rejected=tally.rejected,
@@ -324,9 +330,14 @@ class Sink:
 
     async def _followed(self) -> None:
         """Let the last outcomes be noted, whatever is cancelled meanwhile: the run has ended, so it takes no time."""
+        cancelled: asyncio.CancelledError | None = None
         while self._follower is not None and not self._follower.done():
-            with suppress(asyncio.CancelledError):  # told by the stream already
+            try:
                 await asyncio.wait({self._follower})
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
 
 
 async def _each(records: Iterable[Any]) -> AsyncIterator[Any]:

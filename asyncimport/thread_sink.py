@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any, Final, TypeVar
 
 from asyncimport.errors import StateError
@@ -21,7 +22,7 @@ class ThreadSink:
     """`put`, `put_many` and `flush` of a sink for other threads than its event loop's; they wait as the sink's own do.
 
     What they raise is what the sink raises, and StateError on the loop's own thread, where waiting would never end, and
-    when the loop has ended. A receipt is awaited on the loop; `receipt.outcome` may be looked at anywhere.
+    when the loop has ended, or in a forked process. A receipt is awaited on the loop; `receipt.outcome` may be looked at anywhere.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, put: Call, put_many: Call, flush: Call) -> None:
@@ -29,6 +30,7 @@ class ThreadSink:
         self._put = put
         self._put_many = put_many
         self._flush = flush
+        self._pid = os.getpid()
 
     def put(self, record: Any) -> Receipt:
         """`Sink.put`. The record must not be changed by others until this returns."""
@@ -50,17 +52,15 @@ class ThreadSink:
         except RuntimeError:
             coroutine.close()
             raise _no_loop() from None
-        while True:
-            try:
-                return future.result(_LOOK_S)
-            except TimeoutError:
-                if future.done():
-                    raise  # of the sink's own
-                if self._loop.is_closed():
-                    future.cancel()
-                    raise _no_loop() from None
+        while not wait([future], _LOOK_S).done:
+            if self._loop.is_closed():
+                future.cancel()
+                raise _no_loop()
+        return future.result()
 
     def _check_thread(self) -> None:
+        if os.getpid() != self._pid:
+            raise StateError("the sink was opened in another process: it does not survive a fork; open one here")
         try:
             is_own = asyncio.get_running_loop() is self._loop
         except RuntimeError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from attrs import frozen
@@ -63,7 +63,7 @@ def treatment_of(
 def _names(value: Any, option: str) -> tuple[str, ...]:
     if value is None:
         return ()
-    is_list = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+    is_list = isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)  # read more than once
     names = tuple(value) if is_list else ()
     if not (is_list and all(isinstance(name, str) for name in names)):
         raise ConfigError(f'{option} takes a list of names, as in ["phone"]')

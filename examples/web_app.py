@@ -31,18 +31,25 @@ async def lifespan(_app: Starlette) -> AsyncIterator[State]:
     spool = os.environ.get("SPOOL")
     async with ImportClient() as client:
         kept = RunOptions(journal=spool, spool=True) if spool else RunOptions()
-        async with client.open_sink(EVENTS, EventImportConfig(), **kept) as sink:
-            yield {"sink": sink}
-    print(sink.report, file=sys.stderr)
-    for lost in sink.undelivered:  # none with a spool; without, write them where they can be sent from later
-        print(f"not delivered ({lost.state}): event {lost.record and lost.record['uuid']}", file=sys.stderr)
+        sink = client.open_sink(EVENTS, EventImportConfig(), **kept)
+        try:
+            async with sink:
+                yield {"sink": sink}
+            print(sink.report, file=sys.stderr)
+        finally:  # also when the platform has ended it, by an error that leaving raises
+            for lost in sink.undelivered:  # none with a spool; without, write them where they can be sent from later
+                print(f"not delivered ({lost.state}): event {lost.record and lost.record['uuid']}", file=sys.stderr)
 
 
 async def track(request: Request) -> JSONResponse:
     """Take in one event. 202 means that it is the sink's now; a browser need not wait for the platform."""
     sink: Sink = request.state.sink
     try:
-        await sink.put(await request.json())
+        event = await request.json()
+    except (ValueError, RecursionError):  # also bytes that are no UTF-8, and numbers without end
+        return JSONResponse({"error": "the body is no JSON"}, status_code=400)
+    try:
+        await sink.put(event)
     except ValidationError as error:
         return JSONResponse({"problems": [str(problem) for problem in error.problems]}, status_code=422)
     except AsyncImportError as error:  # the sink closes, or the platform refuses the token: ask again later

@@ -49,9 +49,9 @@ async def settle() -> None:
 def test_positions_count_on_from_the_first() -> None:
     reader = opened(first=7)
     reader.put({})
-    assert (reader.next, reader.position, reader.buffered) == (8, 7, 1)
+    assert (reader.next, reader.position, len(reader._buffer)) == (8, 7, 1)
     reader.take()
-    assert (reader.position, reader.buffered) == (8, 0)
+    assert (reader.position, len(reader._buffer)) == (8, 0)
 
 
 def test_nothing_lingers_of_what_was_put_before_a_flush_and_it_is_told_once() -> None:
@@ -116,7 +116,7 @@ def test_whoever_waits_puts_in_order_of_arrival_and_never_beyond_the_room(steps:
                     reader.take()
                 case _:
                     await settle()
-            assert reader.buffered <= reader.ahead
+            assert len(reader._buffer) <= reader.ahead
         while any(not task.done() for task in tasks.values()):
             await settle()
             reader.take()
@@ -134,7 +134,7 @@ def test_who_waits_is_let_go_when_the_intake_ends() -> None:
         done: list[int] = []
         tasks = [asyncio.create_task(put(reader, number, done)) for number in range(100)]
         await settle()
-        assert (reader.buffered, reader.waiting) == (2 * FIRST_HOP, 100 - 2 * FIRST_HOP)
+        assert (len(reader._buffer), reader.waiting) == (2 * FIRST_HOP, 100 - 2 * FIRST_HOP)
         reader.end()
         await asyncio.wait(tasks)
         assert len(done) == 2 * FIRST_HOP

@@ -259,6 +259,7 @@ def test_a_text_of_a_class_with_a_hash_of_its_own_is_the_text_that_it_holds() ->
         (USERS, "order_by", ["phone.x"], "phone of UserProfile has no part 'x'"),
         (USERS, "order_by", "phone", "takes a list of names"),
         (USERS, "order_by", [1], "takes a list of names"),
+        (USERS, "order_by", iter(["phone"]), "takes a list of names"),
         (EVENTS, "order_by", ["eventargs."], "has no part ''"),
         (EVENTS, "uuid_from", ["uuid"], "not the uuid itself"),
         (USERS, "uuid_from", ["phone"], "users take no uuid"),

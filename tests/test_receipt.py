@@ -102,6 +102,14 @@ def test_a_receipt_is_not_awaited_where_its_sink_is_not() -> None:
     run_virtual(main())
 
 
+def test_who_waits_looks_at_each_outcome_once() -> None:
+    shared = page()
+    for position in range(3):
+        shared.add(Accepted(positions=at(position)))
+    assert shared.outcome_of(2, 2) is shared.outcomes[2]
+    assert shared.outcome_of(1, 2) is None
+
+
 def test_receipts_of_many_records_give_each_outcome_once_in_order() -> None:
     async def main() -> None:
         pages = {0: page(), 1: page(first=PAGE)}

@@ -263,6 +263,25 @@ def test_put_many_takes_any_iterable_and_a_refused_record_costs_its_neighbours_n
     assert ids(transport) == ["0", "2", "10", "11"]
 
 
+def test_a_generator_whose_records_are_not_taken_any_more_is_closed() -> None:
+    closed: list[str] = []
+
+    async def endless() -> AsyncIterator[Any]:
+        try:
+            while True:
+                yield person(1)
+                await asyncio.sleep(1)
+        finally:
+            closed.append("closed")
+
+    async def body(sink: Sink) -> None:
+        with canary.raises(StateError, match="closed"):
+            await sink.put_many(endless())
+        assert closed == ["closed"]
+
+    assert with_sink(ScriptedTransport(), body, deadline=2.5).report.read == 3
+
+
 def test_put_many_of_two_tasks_at_once_tells_each_its_own_positions() -> None:
     policy = DispatchPolicy(batch_size=5, max_in_flight=1, drain_s=100.0)
 
@@ -572,6 +591,52 @@ def test_a_spooled_record_is_on_disk_before_its_put_returns_and_the_next_sink_se
 
     third = with_sink(ScriptedTransport(), go_on_from(37), run=asyncio.run, journal=journal, spool=True)
     assert (third.report.read, third.report.accepted, third.statistics().put) == (38, 37, 38)
+
+
+def test_receipts_and_flush_of_a_sink_that_sends_what_one_before_it_left_wait_for_their_own(tmp_path: Path) -> None:
+    journal, policy = tmp_path / "journal", DispatchPolicy(batch_size=10, drain_s=0.05)
+
+    async def leave(sink: Sink) -> None:
+        await sink.put_many(map(person, range(100)))
+
+    hung = ScriptedTransport(otherwise=hangs(after=0))
+    with_sink(hung, leave, run=asyncio.run, policy=policy, journal=journal, spool=True)
+
+    async def go_on(sink: Sink) -> None:
+        receipts = await sink.put_many(map(person, range(100, 500)))
+        await sink.flush()
+        assert {type(receipt.outcome) for receipt in receipts} == {Accepted}
+        assert len(await asyncio.wait_for(receipts, 5)) >= 40
+
+    sink = with_sink(
+        ScriptedTransport(delay_s=0.001), go_on, run=asyncio.run, policy=policy, journal=journal, spool=True
+    )
+    assert sink.report.accepted == 500
+
+
+def test_statistics_add_up_while_records_are_on_their_way_to_the_disk(tmp_path: Path) -> None:
+    async def body(sink: Sink) -> None:
+        put = asyncio.create_task(sink.put(person(0)))
+        while not put.done():
+            adds_up(sink)
+            await asyncio.sleep(0)
+        assert (await put).position == 0
+
+    with_sink(ScriptedTransport(), body, run=asyncio.run, journal=tmp_path / "journal", spool=True)
+
+
+def test_a_record_that_the_platform_refuses_is_settled_though_nothing_is_put_after_it() -> None:
+    def choosy(sent: Sent) -> Answer:
+        return envelope("100999", msg="no") if any(record["thirdId"] == "1" for record in sent.records) else OK
+
+    async def body(sink: Sink) -> None:
+        await (await sink.put(person(0)))
+        receipt = await sink.put(person(1))
+        async with asyncio.timeout(60):
+            await sink.flush()
+            assert isinstance(await receipt, Rejected)
+
+    with_sink(ScriptedTransport(otherwise=choosy), body)
 
 
 def go_on_from(position: int) -> Callable[[Sink], Awaitable[None]]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+import os
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import canary
+import pytest
 from scripted import ScriptedTransport
 
 from asyncimport import (
@@ -86,6 +89,26 @@ def test_a_thread_that_goes_on_after_the_sink_hears_that_it_is_closed_or_that_it
     asyncio.run(main())
     with canary.raises(StateError, match="has ended"):
         kept[0].put({"thirdId": "1"})
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_call_after_a_fork_says_so_and_does_not_wait_for_a_loop_that_does_not_run() -> None:
+    def body(sink: ThreadSink) -> None:
+        child = multiprocessing.get_context("fork").Process(target=_put_in_child, args=(sink,))
+        child.start()
+        child.join(10)
+        child.kill()
+        assert child.exitcode == 0
+
+    with_thread_sink(ScriptedTransport(), body)
+
+
+def _put_in_child(sink: ThreadSink) -> None:
+    try:
+        sink.put({"thirdId": "1"})
+    except StateError as error:
+        os._exit(0 if "fork" in str(error) else 2)
+    os._exit(1)
 
 
 def test_a_thread_that_waits_while_the_loop_ends_is_let_go() -> None:

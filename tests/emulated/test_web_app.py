@@ -17,7 +17,7 @@ import aiohttp
 import canary
 
 from asyncimport.emulator import Emulator
-from asyncimport.emulator.faults import Delay
+from asyncimport.emulator.faults import Delay, Envelope
 
 ROOT = Path(__file__).parents[2]
 REQUESTS = 5_000
@@ -73,12 +73,14 @@ async def test_5_000_requests_are_5_000_events_at_the_platform() -> None:
             async with aiohttp.ClientSession() as session:
                 async with session.post(f"{url}/track", json={"eventKey": 7}) as refused:
                     said = await refused.json()
+                async with session.post(f"{url}/track", data=b'{"eventKey": "c_') as cut_off:
+                    pass
                 async with session.get(f"{url}/health") as health:
                     counts = await health.json()
             process.send_signal(signal.SIGTERM)
             _, told = await asyncio.to_thread(process.communicate, timeout=20)
         assert set(answered.values()) == {202}
-        assert (refused.status, len(said["problems"])) == (422, 2)
+        assert (refused.status, len(said["problems"]), cut_off.status) == (422, 2, 400)
         assert (counts["put"], counts["waiting"]) == (REQUESTS + 1, 0)
         ledger = platform.ledger.events
         assert (ledger.distinct, ledger.duplicates, len(answered)) == (REQUESTS, 0, REQUESTS)
@@ -102,6 +104,17 @@ async def test_a_shutdown_in_the_middle_delivers_every_event_that_was_answered()
         assert REQUESTS // 3 <= len(taken) < REQUESTS
         assert taken <= stored
         assert "not delivered" not in told
+
+
+async def test_events_of_a_platform_that_refuses_the_token_are_told_of_as_the_server_stops() -> None:
+    answered: dict[int, int] = {}
+    async with Emulator() as platform:
+        platform.faults.add(Envelope(code="100200", msg="no"))
+        with served(platform) as (process, url):
+            await request_all(url, 50, answered)
+            process.send_signal(signal.SIGTERM)
+            _, told = await asyncio.to_thread(process.communicate, timeout=20)
+    assert told.count("not delivered") == sum(status == 202 for status in answered.values()) > 0
 
 
 async def test_what_a_killed_server_had_answered_is_delivered_by_the_next_one_with_its_spool(tmp_path: Path) -> None:
