@@ -24,13 +24,14 @@ NAMES: Final = {
     "events_typed": "`Event`",
     "events_wire": "events, dicts with the platform's names",
 }
-_WIDTH: Final = 118
+_WIDTH: Final = 146
 
 
 def table() -> str:
     """The numbers and how they were measured."""
-    cpu, latency, far, loop, memory, command, journal = (
-        _results(name) for name in ("cpu", "latency", "latency_100", "loop", "memory_long", "command", "journal")
+    cpu, latency, far, loop, memory, files, command, journal = (
+        _results(name)
+        for name in ("cpu", "latency", "latency_100", "loop", "memory_long", "files", "command", "journal")
     )
     versions = cpu["environment"]
     how = (
@@ -45,7 +46,14 @@ def table() -> str:
         "|---|---|---|---|",
         *_rows(cpu["rows"]),
         "",
-        *_folded(_at(latency, far), _stall(loop), _memory(memory), _live_lines(command), _journal_line(journal)),
+        *_folded(
+            _at(latency, far),
+            _stall(loop),
+            _memory(memory),
+            _files(files),
+            _live_lines(command),
+            _journal_line(journal),
+        ),
     ]
     return "\n".join(lines) + "\n"
 
@@ -88,6 +96,15 @@ def _stall(loop: dict[str, Any]) -> str:
 def _memory(memory: dict[str, Any]) -> str:
     (row,) = memory["rows"]
     return f"Memory grew by {row['rss_growth_mib']['median']:.1f} MiB from record 200,000 to {memory['records']:,}."
+
+
+def _files(files: dict[str, Any]) -> str:
+    """What an import of so many rows holds at most; of a frame most of it is the frame."""
+    peaks = {row["contender"]: f"{row['peak_rss_mib']['median']:.0f}" for row in files["rows"]}
+    return (
+        f"{files['records']:,} rows took {peaks['csv']} MiB at most from CSV, {peaks['jsonl']} from JSON Lines and "
+        f"{peaks['parquet']} from Parquet."
+    )
 
 
 def _live_lines(command: dict[str, Any]) -> str:
