@@ -8,7 +8,6 @@ in its place for admission to refuse.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date
 from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
@@ -20,6 +19,7 @@ from pyarrow import types
 
 from asyncimport.fields import Flag, Int64, JsonList, JsonObject, Kind, ListOf, Millis, Text
 from asyncimport.shape import ObjectOf, shape_of
+from asyncimport.sources.arrow_moments import day_texts, iso_texts_of, milliseconds_of, without_zeros
 from asyncimport.sources.mapping import quoted
 
 #: From an array to as many Python values; null is None.
@@ -27,23 +27,8 @@ Values = Callable[[Any], list[Any]]
 
 #: A double carries 15 digits exactly (IEEE 754); a decimal with more stays text.
 _NUMBER_DIGITS: Final = 15
-_UNITS_PER_S: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-#: Far beyond every moment that admission takes, and within 64 bits when made milliseconds.
-_SECONDS: Final = 10**14
-#: Days and seconds of the years 1 to 9999, which have a form in ISO 8601.
-_DAYS: Final = range(
-    date.min.toordinal() - date(1970, 1, 1).toordinal(), date.max.toordinal() - date(1970, 1, 1).toordinal() + 1
-)
-_DAY_S: Final = 86_400
 #: A type of pandas, stored as the number of periods since 1970.
 _PERIOD: Final = "pandas.period"
-
-
-class MomentBeyondYear9999:
-    """Stands for a moment or day that has no form in ISO 8601, for admission to refuse by this name."""
-
-
-_BEYOND: Final = MomentBeyondYear9999()
 
 
 @define
@@ -96,7 +81,7 @@ class Fit:
     def written_moment(self, kind_of_array: Any, name: str) -> Values:
         """The same for a moment whose mapping says how it is written: text and numbers are left to be read by that."""
         if types.is_timestamp(kind_of_array) and kind_of_array.tz is not None:
-            return _milliseconds
+            return milliseconds_of
         if types.is_nested(kind_of_array) or types.is_boolean(kind_of_array):
             return self._misfit(name, kind_of_array, "takes moments: text, numbers or timestamps")
         return self.values(_FREE, kind_of_array, name)
@@ -130,7 +115,7 @@ class Fit:
         if kind_of_array.tz is None:
             why = "takes timestamps with a time zone: without one it is a moment in no certain place, give it its own first"
             return self._misfit(name, kind_of_array, why)
-        return _milliseconds
+        return milliseconds_of
 
     def _list(self, item: Kind, kind_of_array: Any, name: str) -> Values:
         if not is_list(kind_of_array):
@@ -246,11 +231,11 @@ def _text_of(kind_of_array: Any) -> Values | None:
     if types.is_decimal(kind_of_array):
         return lambda array: [None if value is None else f"{value:f}" for value in array.to_pylist()]
     if types.is_date(kind_of_array):
-        return _days
+        return day_texts
     if types.is_time(kind_of_array):
-        return lambda array: _without_zeros(array.cast(pa.string())).to_pylist()
+        return lambda array: without_zeros(array.cast(pa.string())).to_pylist()
     if types.is_timestamp(kind_of_array):
-        return _iso_texts_of(kind_of_array)
+        return iso_texts_of(kind_of_array)
     if isinstance(kind_of_array, pa.UuidType):
         return lambda array: [None if value is None else str(value) for value in array.to_pylist()]
     return None
@@ -297,72 +282,6 @@ def _decimals_of(scale: int) -> Values:
         return number(value) if len(value.normalize().as_tuple().digits) <= _NUMBER_DIGITS else f"{value:f}"
 
     return lambda array: [made(value) for value in array.to_pylist()]
-
-
-def _milliseconds(array: Any) -> list[Any]:
-    """Milliseconds since 1970, the rest of one cut off. Seconds that have none in 64 bits become others that are refused too."""
-    numbers, per_s = array.cast(pa.int64()), _UNITS_PER_S[array.type.unit]
-    if per_s == 1:
-        bounded = pc.min_element_wise(
-            pc.max_element_wise(numbers, -_SECONDS, skip_nulls=False), _SECONDS, skip_nulls=False
-        )
-        return _plain(pc.multiply(bounded, 1_000))
-    return _plain(numbers if per_s == 1_000 else pc.divide(numbers, per_s // 1_000))  # noqa: PLR2004 -- milliseconds already
-
-
-def _days(array: Any) -> list[Any]:
-    days = array.cast(pa.date32(), safe=False) if types.is_date64(array.type) else array
-    return _within(days.cast(pa.int32()).cast(pa.int64()), _DAYS.start, _DAYS.stop, days.cast(pa.string()))
-
-
-def _iso_texts_of(kind_of_array: Any) -> Values:
-    """What reads timestamps as Python's `isoformat` writes them: with a time zone in its local time with the offset.
-
-    Raises:
-        ArrowInvalid: the time zone is not known on this machine.
-    """
-    per_s, has_zone = _UNITS_PER_S[kind_of_array.unit], kind_of_array.tz is not None
-    # A day less on either side: local time may be in another year.
-    first, beyond = ((edge + less) * _DAY_S * per_s for edge, less in ((_DAYS.start, 1), (_DAYS.stop, -1)))
-    first, beyond = max(first, -(2**63)), min(beyond, 2**63)
-
-    def read(array: Any) -> list[Any]:
-        local = pc.local_timestamp(array) if has_zone else array
-        texts = _without_zeros(pc.binary_replace_slice(local.cast(pa.string()), 10, 11, "T"))
-        if has_zone:
-            texts = pc.binary_join_element_wise(texts, _offsets(local, array, per_s), "")
-        return _within(array.cast(pa.int64()), first, beyond, texts)
-
-    if has_zone:
-        pc.local_timestamp(pa.array([0], kind_of_array))
-    return read
-
-
-def _offsets(local: Any, moments: Any, per_s: int) -> Any:
-    """The offset from UTC of each moment as text, made once for each that there is."""
-    ahead = pc.subtract(local.cast(pa.int64()), moments.cast(pa.int64())).dictionary_encode()
-    texts = pa.array([_offset(value // per_s) for value in ahead.dictionary.to_pylist()], pa.string())
-    return pa.DictionaryArray.from_arrays(ahead.indices, texts).dictionary_decode()
-
-
-def _offset(seconds: int) -> str:
-    minutes, rest = divmod(abs(seconds), 60)
-    text = f"{'-' if seconds < 0 else '+'}{minutes // 60:02}:{minutes % 60:02}"
-    return f"{text}:{rest:02}" if rest else text
-
-
-def _without_zeros(texts: Any) -> Any:
-    """Times without a fraction that is nothing but zeros."""
-    return pc.replace_substring_regex(texts, r"\.0+$", "")
-
-
-def _within(numbers: Any, first: int, beyond: int, texts: Any) -> list[Any]:
-    """The texts, and what admission refuses in place of those whose number lies outside."""
-    values, edges = _plain(texts), pc.min_max(numbers).as_py()
-    if edges["min"] is None or (edges["min"] >= first and edges["max"] < beyond):
-        return values
-    pairs = zip(values, numbers.to_pylist(), strict=True)
-    return [text if number is None or first <= number < beyond else _BEYOND for text, number in pairs]
 
 
 def _lists(item: Values) -> Values:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from asyncimport.fields import INT64, MILLISECONDS, Flag, Int64, JsonObject, Kind, ListOf, Millis, Text, millis_of
 from asyncimport.records import CustomField
 from asyncimport.shape import ObjectOf
-from asyncimport.sources.arrow_values import Fit, MomentBeyondYear9999
+from asyncimport.sources.arrow_moments import MomentBeyondYear9999
+from asyncimport.sources.arrow_values import Fit
 
 SHANGHAI = "Asia/Shanghai"
 NEW_YEAR = datetime(2026, 1, 1)  # noqa: DTZ001 -- as a column without a time zone has it
