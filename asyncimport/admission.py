@@ -135,7 +135,7 @@ class Admission:
         """The wire form by the reference, or the rejection."""
         at = At(f"data[{position}]")
         if isinstance(record, Unreadable):
-            problem = at.named("an unreadable line", record.rule)
+            problem = at.named(f"an unreadable {record.unit}", record.rule)
             return evolve(rejection(position, [problem], self.content_of(record)), reason=record.reason)
         wire, problems = self._copied(record, at)
         return rejection(position, problems, self.content_of(record)) if problems else wire

@@ -31,7 +31,7 @@ from asyncimport.unreadable import Unreadable
 _PLAIN = ColumnMapping()
 #: What pandas calls an index without a name, which it writes beside the columns of a frame.
 _INDEX: Final = re.compile(r"__index_level_\d+__")
-_NOTHING: Final = Unreadable(rule="has nothing in any column that is read: see which columns are ignored")
+_NOTHING: Final = Unreadable(unit="row", rule="has nothing in any column that is read: see which columns are ignored")
 
 
 @frozen(kw_only=True)
@@ -158,14 +158,14 @@ class Taken:
         plain, joined, constants = self.columns.wires, self.columns.joined, self.columns.constants
         self._numbers = iter(range(self.count))
         bad = dict.fromkeys(self._empty(), _NOTHING)
-        bad |= {index: Unreadable(rule=rule) for index, rule in self.refused.items()}
+        bad |= {index: Unreadable(unit="row", rule=rule) for index, rule in self.refused.items()}
         for row in zip(*self.values, self._numbers, strict=True):
             record: Any = dict(zip(plain, row))  # noqa: B905 -- the plain columns come first
             try:
                 for one in joined:
                     record[one.wire] = one.of(row)
             except Refused as error:
-                record = Unreadable(rule=error.rule)
+                record = Unreadable(unit="row", rule=error.rule)
             else:
                 if constants:
                     record |= constants

@@ -133,7 +133,9 @@ def test_a_row_without_anything_is_told_and_costs_no_other() -> None:
         {"phone": ["1", None, "3"], "sex": [None, "", None], "x": [1, 2, 3]}, USER, ColumnMapping(rest="ignore")
     )
     assert found[0::2] == [{"phone": "1"}, {"phone": "3"}]
-    assert found[1] == Unreadable(rule="has nothing in any column that is read: see which columns are ignored")
+    assert found[1] == Unreadable(
+        unit="row", rule="has nothing in any column that is read: see which columns are ignored"
+    )
 
 
 def test_a_text_that_is_no_number_where_one_is_asked_for_refuses_its_row_alone() -> None:
