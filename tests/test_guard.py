@@ -76,6 +76,12 @@ def test_what_a_free_part_holds_deeper_is_copied_without_absent_keys() -> None:
     assert made.eventargs["a"] is not args["a"]
 
 
+@pytest.mark.parametrize("tags", [None, ["a", 1, True], [{"tagId": 1}]], ids=["none", "plain", "objects"])
+def test_a_free_list_is_there_or_not(tags: Any) -> None:
+    made = guarded(TagAssignment, {"identities": event()["identities"], "operateTags": tags}, Form.WIRE)
+    assert made.operate_tags == tags
+
+
 @pytest.mark.parametrize(
     ("time", "is_good"), [("2026-01-01T00:00:00Z", False), (1_767_225_600_000, True), (None, True)], ids=str
 )

@@ -49,6 +49,7 @@ def test_cancelling_the_wait_for_one_receipt_leaves_the_others_waiting() -> None
         first.cancel()
         await asyncio.sleep(0)
         outcome = Unsent(positions=at(0, 1), reason="x")
+        assert Receipt(0, shared).outcome is None
         shared.add(outcome)
         assert await second is outcome
         assert await Receipt(0, shared) is outcome
