@@ -19,7 +19,7 @@ class Unreadable:
 
     rule: str
     #: What of its source it is: a line, or the row of a table.
-    unit: str = "line"
+    unit: str = field(default="line", repr=False)
     #: Without the last line end, undecodable bytes as in "\xff"; None when it is longer than 64 KiB or was never held.
     text: str | None = field(default=None, repr=False, eq=False)
 
