@@ -271,7 +271,7 @@ class TestAServerThatBreaks:
     def test_over_one_batch_does_not_stop_the_others(self) -> None:
         run = Run(20_000, poisoned([0], BROKEN), width=1)
         gaps = [late.at - early.at for early, late in pairwise(run.transport.posts)]
-        assert max(gaps) < 1.0
+        assert max(gaps) < 1.1  # a back-off of at most 1 s where nothing else is left, and a round trip
         assert run.of(Unconfirmed) == [0]
 
     @pytest.mark.breakage("ending: tell what went unanswered as unsent")
