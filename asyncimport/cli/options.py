@@ -310,6 +310,24 @@ def check_way(matching: Matching, identify_way: Way | None) -> None:
         raise ConfigError("--matching fuzzy needs --identify-way unionid-first or user-id-first")
 
 
+#: What users v1 and events v1 are asked alike.
+MatchingOption = Annotated[
+    Matching, typer.Option("--matching", rich_help_panel=IMPORT, help="How users are recognised.")
+]
+WayOption = Annotated[
+    Way | None,
+    typer.Option("--identify-way", rich_help_panel=IMPORT, help="Order of identities; required with fuzzy."),
+]
+AppKindOption = Annotated[
+    str | None,
+    typer.Option("--accurate-match-type", rich_help_panel=IMPORT, help="Kind of app for exact matching, such as gzh."),
+]
+AppIdOption = Annotated[
+    str | None,
+    typer.Option("--accurate-match-value", rich_help_panel=IMPORT, help="Id of the app for exact matching."),
+]
+
+
 @frozen(kw_only=True)
 class UserOptions:
     """publicParams of users."""
@@ -322,23 +340,10 @@ class UserOptions:
             help="Import mode. Required: the platform does not say what either does to fields that are absent.",
         ),
     ]
-    matching: Annotated[
-        Matching, typer.Option("--matching", rich_help_panel=IMPORT, help="How users are recognised.")
-    ] = Matching.NONE
-    identify_way: Annotated[
-        Way | None,
-        typer.Option("--identify-way", rich_help_panel=IMPORT, help="Order of identities; required with fuzzy."),
-    ] = None
-    accurate_match_type: Annotated[
-        str | None,
-        typer.Option(
-            "--accurate-match-type", rich_help_panel=IMPORT, help="Kind of app for exact matching, such as gzh."
-        ),
-    ] = None
-    accurate_match_value: Annotated[
-        str | None,
-        typer.Option("--accurate-match-value", rich_help_panel=IMPORT, help="Id of the app for exact matching."),
-    ] = None
+    matching: MatchingOption = Matching.NONE
+    identify_way: WayOption = None
+    accurate_match_type: AppKindOption = None
+    accurate_match_value: AppIdOption = None
 
     def config(self) -> UserImportConfig:
         """The config of the import.

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 from attrs import frozen
 
-from asyncimport.cli.options import IMPORT, MATCHING_TYPES, MODES, WAYS, Matching, Mode, Way, check_way
+from asyncimport.cli.options import (
+    IMPORT,
+    MATCHING_TYPES,
+    MODES,
+    WAYS,
+    AppIdOption,
+    AppKindOption,
+    Matching,
+    MatchingOption,
+    Mode,
+    WayOption,
+    check_way,
+)
 from asyncimport.configs import EventImportConfigV1, GroupImportConfig, OptType, TagImportConfig, UserImportConfigV2
 
 
@@ -53,23 +65,10 @@ class CheckedUserV2Options(UserV2Options):
 class EventV1Options:
     """publicParams of events v1."""
 
-    matching: Annotated[
-        Matching, typer.Option("--matching", rich_help_panel=IMPORT, help="How users are recognised.")
-    ] = Matching.NONE
-    identify_way: Annotated[
-        Way | None,
-        typer.Option("--identify-way", rich_help_panel=IMPORT, help="Order of identities; required with fuzzy."),
-    ] = None
-    accurate_match_type: Annotated[
-        str | None,
-        typer.Option(
-            "--accurate-match-type", rich_help_panel=IMPORT, help="Kind of app for exact matching, such as gzh."
-        ),
-    ] = None
-    accurate_match_value: Annotated[
-        str | None,
-        typer.Option("--accurate-match-value", rich_help_panel=IMPORT, help="Id of the app for exact matching."),
-    ] = None
+    matching: MatchingOption = Matching.NONE
+    identify_way: WayOption = None
+    accurate_match_type: AppKindOption = None
+    accurate_match_value: AppIdOption = None
 
     def config(self) -> EventImportConfigV1:
         """The config of the import.
